@@ -1,0 +1,13 @@
+import { Buffer } from 'node:buffer'
+import { hash, timingSafeEqual } from 'node:crypto'
+import type { Platform } from '../src/platform.ts'
+
+/** The runtime's own synchronous hash and comparison, which Node, Bun and Deno all have. */
+export const nativeCrypto: Pick<Platform, 'sha256' | 'equal'> = {
+  sha256: (text) => hash('sha256', text, 'hex'),
+  equal(a, b) {
+    const left = Buffer.from(a, 'latin1')
+    const right = Buffer.from(b, 'latin1')
+    return left.length === right.length && timingSafeEqual(left, right)
+  },
+}

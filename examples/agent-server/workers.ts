@@ -1,0 +1,29 @@
+/** Runs worker.ts on this machine under miniflare, with a Durable Object, as `wrangler deploy` would on Cloudflare. */
+import { build } from 'esbuild'
+import { Miniflare } from 'miniflare'
+import { join } from 'node:path'
+import { firstStart } from './first-start.ts'
+
+const { env, port, dataFolder, announce } = firstStart(process.env)
+const bundle = await build({
+  entryPoints: [join(import.meta.dirname, 'worker.ts')],
+  bundle: true,
+  format: 'esm',
+  target: 'es2024',
+  conditions: ['workerd', 'worker', 'browser'],
+  external: ['cloudflare:*'],
+  write: false,
+})
+const names = ['HINOBAN_API_KEY_DIGEST', 'HINOBAN_CREDENTIAL_SECRET', 'HINOBAN_CREDENTIAL_SALT', 'NODE_ENV', 'MODEL_URL', 'API_RATE_LIMIT', 'CORS_ORIGIN']
+const server = new Miniflare({
+  modules: [{ type: 'ESModule', path: 'worker.mjs', contents: bundle.outputFiles[0]!.text }],
+  compatibilityDate: '2026-07-30',
+  bindings: Object.fromEntries(names.flatMap((name) => (typeof env[name] === 'string' ? [[name, env[name]]] : []))),
+  durableObjects: { HINOBAN: { className: 'HinobanObject', useSQLite: true } },
+  durableObjectsPersist: join(dataFolder, 'durable-objects'),
+  cf: false,
+  host: '127.0.0.1',
+  port,
+})
+await server.ready
+announce({ localOnlyWorks: false })

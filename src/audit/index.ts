@@ -1,0 +1,1 @@
+export { type AuditEntry, type AuditTrail, type AuditTrailOptions, auditTrail } from './trail.ts'

@@ -1,0 +1,92 @@
+import { sha256Hex } from '../crypto/hash.ts'
+import { bearerToken } from '../fields.ts'
+import { makePrincipal, type Principal } from '../principal.ts'
+import type { Exchange } from '../exchange.ts'
+import { checkApiKey } from './key-format.ts'
+import type { Outcome, Scheme } from './scheme.ts'
+
+/** One key, as the server knows it. The key itself is never kept. */
+export interface ApiKeyRecord {
+  /** The principal's id. */
+  readonly id: string
+  /** SHA-256 of the key, 64 hex digits: see `digestApiKey()`. */
+  readonly digest: string
+  /** What the key may do. Nothing beyond being let in unless told. */
+  readonly scopes?: readonly string[]
+}
+
+/** What {@link apiKeys} takes. */
+export interface ApiKeysOptions {
+  /** The keys that are let in: records, or bare digests (the id is then `key-` and the digest's first 8 digits). */
+  readonly keys: readonly (string | ApiKeyRecord)[]
+  /**
+   * Gives up authentication: with no keys, everybody is let in as `anonymous`. In development alone; in production every
+   * request is answered 500.
+   */
+  readonly openWithoutKeys?: boolean
+}
+
+const MAX_KEY_LENGTH = 512
+
+/**
+ * API keys by `Authorization: Bearer <key>` or `X-API-Key: <key>`. Only digests are compared, in constant time. A request
+ * that brings both headers is refused as ambiguous.
+ *
+ * @throws {TypeError} at start: without keys (unless `openWithoutKeys`), for what is no digest, for a digest or id twice.
+ *
+ * @example
+ * authenticate(apiKeys({ keys: [{ id: 'ci', digest: '9f86…0a08', scopes: ['audit:read'] }] }))
+ */
+export function apiKeys(options: ApiKeysOptions): Scheme {
+  const { keys, openWithoutKeys = false } = options
+  const known = index(keys)
+  if (known.size === 0 && !openWithoutKeys) {
+    throw new TypeError('apiKeys(): keys is empty. Make a key with makeApiKey(), keep it, and pass digestApiKey(key); for development alone there is openWithoutKeys: true.')
+  }
+  const scheme = { name: 'api-key', challenge: 'Bearer', hint: 'Send an API key as "Authorization: Bearer <key>" or "X-API-Key: <key>".' }
+  if (known.size === 0) {
+    const anonymous = { principal: makePrincipal({ scheme: scheme.name, id: 'anonymous' }) }
+    return { ...scheme, openIn: 'development', authenticate: () => anonymous }
+  }
+  return { ...scheme, authenticate: (exchange) => lookUp(exchange, known) }
+}
+
+interface KnownKey {
+  readonly digest: string
+  readonly accepted: { readonly principal: Principal }
+}
+
+function lookUp(exchange: Exchange, known: ReadonlyMap<string, KnownKey>): Outcome {
+  const bearer = bearerToken(exchange.header('authorization'))
+  const apiKey = exchange.header('x-api-key')
+  if (bearer.kind === 'absent' && apiKey === null) return null
+  if (bearer.kind !== 'absent' && apiKey !== null) return { refused: 'ambiguous', reason: 'two_headers' }
+  if (bearer.kind === 'malformed') return { refused: 'invalid', reason: 'malformed' }
+  const key = bearer.kind === 'token' ? bearer.token : apiKey!
+  if (key === '' || key.length > MAX_KEY_LENGTH) return { refused: 'invalid', reason: 'malformed' }
+  const digest = exchange.sha256(key)
+  const found = known.get(digest)
+  // The look-up is by a digest, which tells an attacker nothing of the key; the comparison holds that in any engine's Map.
+  if (found && exchange.equal(digest, found.digest)) return found.accepted
+  return { refused: 'invalid', reason: checkApiKey(key) === 'mistyped' ? 'checksum' : 'unknown_key' }
+}
+
+function index(keys: readonly (string | ApiKeyRecord)[]): ReadonlyMap<string, KnownKey> {
+  const known = new Map<string, KnownKey>()
+  const ids = new Set<string>()
+  const emptyDigest = sha256Hex('')
+  for (const [i, entry] of keys.entries()) {
+    const record = typeof entry === 'string' ? { id: '', digest: entry } : entry
+    const digest = typeof record.digest === 'string' ? record.digest.toLowerCase() : ''
+    if (!/^[0-9a-f]{64}$/.test(digest)) {
+      throw new TypeError(`apiKeys(): keys[${i}] is no SHA-256 digest (64 hex digits). Never configure the key itself: pass digestApiKey(key).`)
+    }
+    if (digest === emptyDigest) throw new TypeError(`apiKeys(): keys[${i}] is the digest of an empty key.`)
+    const id = record.id || `key-${digest.slice(0, 8)}`
+    if (known.has(digest) || ids.has(id)) throw new TypeError(`apiKeys(): keys[${i}] repeats an id or digest.`)
+    ids.add(id)
+    const principal = makePrincipal({ scheme: 'api-key', id, scopes: record.scopes ?? [] })
+    known.set(digest, { digest, accepted: { principal } })
+  }
+  return known
+}

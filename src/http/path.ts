@@ -1,0 +1,44 @@
+// Unreserved characters (RFC 3986 section 2.3) need no encoding; encoded, they only serve to slip past a match.
+const UNRESERVED = /[A-Za-z0-9._~-]/
+const CONTROL_OR_BACKSLASH = /[\u0000-\u0020\u007f\\]/
+
+/**
+ * Why a raw request path is not canonical, or null when it is. Two spellings of one path are how a guard and a router come
+ * to disagree, so every doubtful one is refused: `//`, `.` and `..` segments, encoded `/`, `\`, `%` and unreserved
+ * characters, control characters, broken escapes and broken UTF-8. Upper and lower hex digits, a trailing slash and
+ * encoded UTF-8 are fine.
+ *
+ * @param path the raw path, before any decoding, without query
+ */
+export function pathFault(path: string): string | null {
+  if (path.charCodeAt(0) !== 47) return 'not_absolute'
+  if (path.includes('//')) return 'empty_segment'
+  if (CONTROL_OR_BACKSLASH.test(path)) return 'control_or_backslash'
+  if (path.includes('/.') && /\/\.{1,2}(?:\/|$)/.test(path)) return 'dot_segment'
+  return path.includes('%') ? escapeFault(path) : null
+}
+
+/** The raw path of a request URL, without query or fragment. */
+export function rawPath(url: string): string {
+  const start = url.indexOf('/', url.indexOf('://') + 3)
+  if (start < 0) return '/'
+  const end = url.slice(start).search(/[?#]/)
+  return end < 0 ? url.slice(start) : url.slice(start, start + end)
+}
+
+function escapeFault(path: string): string | null {
+  let decoded: string
+  try {
+    decoded = decodeURIComponent(path)
+  } catch {
+    return 'broken_escape'
+  }
+  if (/[\u0000-\u001f\u007f-\u009f]/.test(decoded)) return 'encoded_control'
+  for (const [escape] of path.matchAll(/%[0-9A-Fa-f]{2}/g)) {
+    const char = String.fromCharCode(Number.parseInt(escape.slice(1), 16))
+    if (char === '/' || char === '\\') return 'encoded_slash'
+    if (char === '%') return 'double_encoding'
+    if (UNRESERVED.test(char)) return 'encoded_unreserved'
+  }
+  return null
+}

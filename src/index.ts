@@ -1,0 +1,48 @@
+export { type LocalOnlyOptions, localOnly, type RequireScopeOptions, requireScope } from './access/middleware.ts'
+export type { Address, AddressSource, TrustedProxies } from './address.ts'
+export { type ApiKeyRecord, type ApiKeysOptions, apiKeys } from './auth/api-keys.ts'
+export { API_KEY_PREFIX, checkApiKey, digestApiKey, makeApiKey } from './auth/key-format.ts'
+export {
+  type AuthenticateOptions,
+  authenticate,
+  identify,
+  type PrincipalEnv,
+  type PublicPathsOptions,
+} from './auth/middleware.ts'
+export type { Outcome, Refused, Scheme } from './auth/scheme.ts'
+export { type Clock, systemClock } from './clock.ts'
+export { type EventLevel, type EventType, eventLine, lineSink, type SecurityEvent, type Sink } from './event.ts'
+export type { Exchange } from './exchange.ts'
+export { type CorsOptions, TAURI_ORIGINS } from './http/cors.ts'
+export { API_CSP, type HeaderOptions, OPENMOTOKO_CSP } from './http/headers.ts'
+export { type EventInput, emit, type KitOptions, type Mode } from './kit.ts'
+export { type RateLimitOptions, rateLimit } from './limit/middleware.ts'
+export type { QuotaOptions } from './limit/quota.ts'
+export type { Platform } from './platform.ts'
+export { makePrincipal, type Principal } from './principal.ts'
+export {
+  type FieldError,
+  PROBLEM_TYPE_PREFIX,
+  PROBLEMS,
+  Problem,
+  type ProblemCode,
+  type ProblemDetails,
+  type ProblemFormat,
+  type Refusal,
+  type Refusals,
+} from './problem.ts'
+export { type SecurityOptions, security } from './security.ts'
+export { type Environment, readLimit, readMode, readOrigins, requireSettings } from './settings.ts'
+export {
+  type AtomicStore,
+  type Awaitable,
+  type Json,
+  type Listed,
+  type Page,
+  type Store,
+  type Stored,
+  type StoreKey,
+  StoreOutage,
+} from './store/contract.ts'
+export type { BucketState, Charge, Decision, Rate } from './store/gcra.ts'
+export { type MemoryStore, type MemoryStoreOptions, memoryStore } from './store/memory.ts'

@@ -1,0 +1,17 @@
+import type { Context } from 'hono'
+import type { Address } from './address.ts'
+
+/** What a runtime brings. `hinoban/node`, `/bun`, `/deno` and `/cloudflare` each export theirs as `platform`. */
+export interface Platform {
+  readonly name: string
+  /** Where the request came from, as the runtime itself knows it; no header that a client can write. */
+  address(c: Context): Address
+  /** Keeps a running task alive after the response, where the runtime would stop it. The task never rejects. */
+  defer(c: Context, task: Promise<void>): void
+  /** SHA-256 of a text's UTF-8 bytes, 64 lower-case hex digits, without a promise. */
+  sha256(text: string): string
+  /** Compares two ASCII texts in time that depends on their lengths alone: the one comparison for secrets and digests. */
+  equal(a: string, b: string): boolean
+  /** Writes one line to the runtime's console. */
+  log(line: string): void
+}

@@ -1,0 +1,150 @@
+import type { Context, MiddlewareHandler } from 'hono'
+import { type Address, clientAddress, networkTest, type TrustedProxies } from './address.ts'
+import { hostTest } from './http/hosts.ts'
+import { DEFAULT_MAX_BODY_BYTES, declaredFault, readBody } from './http/body.ts'
+import { type Cors, type CorsOptions, makeCors } from './http/cors.ts'
+import { type HeaderOptions, securityHeaders } from './http/headers.ts'
+import { pathFault, rawPath } from './http/path.ts'
+import { closing, isResponse, Kit, KitBase, type KitEnv, type KitOptions, replaceResponse } from './kit.ts'
+import type { Platform } from './platform.ts'
+import type { Refusal } from './problem.ts'
+import type { EventType } from './event.ts'
+
+/** What {@link security} takes. Only `platform` is required. */
+export interface SecurityOptions extends KitOptions {
+  readonly platform: Platform
+  /** Most bytes of a request body, on every route. 1,048,576 unless told. */
+  readonly maxBodyBytes?: number
+  /** The app's own host names; requests for others are refused with 403. Every host unless told. */
+  readonly hosts?: readonly string[]
+  /** Origins whose pages may call this app. None unless told. */
+  readonly cors?: CorsOptions
+  /** Security headers that differ from the defaults. */
+  readonly headers?: HeaderOptions
+  /** Proxies whose forwarding header names the client. None unless told: a forwarding header changes nothing. */
+  readonly trustedProxies?: TrustedProxies
+}
+
+/**
+ * The first layer of an app. Refuses paths with two readings (400), foreign or contradictory hosts (403) and bodies over
+ * the cap (413) before anything else runs; answers CORS preflights; gives the layers behind it their kit; writes the
+ * security headers on every answer, errors and refusals included; hands events to their sinks.
+ *
+ * It does not authenticate or limit anybody. Bodies are read whole, up to the cap, before the next layer runs, so no
+ * handler ever sees part of an oversized one.
+ *
+ * @throws {TypeError} at start, naming the option that is wrong and the mend.
+ *
+ * @example
+ * const app = new Hono().use(security({ platform, store: memoryStore() }))
+ */
+export function security(options: SecurityOptions): MiddlewareHandler<KitEnv> {
+  const base = new KitBase('security()', options)
+  const maxBodyBytes = options.maxBodyBytes ?? DEFAULT_MAX_BODY_BYTES
+  if (!Number.isSafeInteger(maxBodyBytes) || maxBodyBytes < 0) {
+    throw new TypeError('security(): maxBodyBytes must be a whole number of bytes, 0 or more.')
+  }
+  const headers = securityHeaders(options.headers ?? {}, base.mode === 'production')
+  const cors = options.cors ? makeCors(options.cors) : null
+  const allowsHost = options.hosts ? hostTest(options.hosts) : null
+  const findAddress = options.trustedProxies ? behindProxies(options.platform, options.trustedProxies) : undefined
+
+  return (c, next) => {
+    const kit = new Kit(base, c, findAddress)
+    c.set('security', kit)
+    for (const [name, value] of headers) {
+      kit.headers.push({ name, value, how: name === 'content-security-policy' ? 'default' : 'set' })
+    }
+    return closing(kit, c, async () => {
+      if (cors) makeReadable(kit, cors)
+      const refusal =
+        refuse(kit, guardTarget(c, kit, allowsHost)) ??
+        (cors && answerPreflight(kit, cors)) ??
+        refuse(kit, await guardBody(c, kit, maxBodyBytes))
+      if (refusal) return refusal
+      await next()
+      await replaceHonoDefaults(c, kit)
+      if (kit.principal) kit.headers.push({ name: 'cache-control', value: 'no-store', how: 'default' })
+    }) as Promise<never>
+  }
+}
+
+interface Guarded {
+  readonly event: EventType
+  readonly reason: string
+  readonly refusal: Refusal
+}
+
+function refuse(kit: Kit, guarded: Guarded | null): Response | undefined {
+  if (!guarded) return undefined
+  kit.emit({ type: guarded.event, level: 'warn', reason: guarded.reason })
+  return kit.refuse(guarded.refusal)
+}
+
+/** Refuses a path with two readings (each is a way around a guard) and an authority that is not this app's. */
+function guardTarget(c: Context, kit: Kit, allowsHost: ((authority: string) => boolean) | null): Guarded | null {
+  const fault = pathFault(rawPath(c.req.raw.url))
+  if (fault) {
+    const detail = 'The path must be in canonical form: no empty or dot segments, no encoded slashes, no needless or double encoding.'
+    return { event: 'path.refused', reason: fault, refusal: { code: 'path.not_canonical', detail } }
+  }
+  const { authority } = kit
+  if (authority !== null && allowsHost?.(authority) !== false) return null
+  const detail = authority === null ? 'The request names two different hosts, or none.' : 'This server does not answer for that host.'
+  const reason = authority === null ? 'host_mismatch' : 'foreign_host'
+  return { event: 'host.refused', reason, refusal: { code: 'host.not_allowed', detail } }
+}
+
+/** Lets an allowed origin read the answer, whatever it will be. */
+function makeReadable(kit: Kit, cors: Cors): void {
+  kit.headers.push({ name: 'vary', value: 'Origin', how: 'append' })
+  const origin = kit.header('origin')
+  if (origin === null || !cors.allows(origin)) return
+  for (const [name, value] of cors.answerHeaders(origin)) kit.headers.push({ name, value, how: 'set' })
+}
+
+function answerPreflight(kit: Kit, cors: Cors): Response | undefined {
+  const origin = kit.header('origin')
+  if (kit.method !== 'OPTIONS' || origin === null || kit.header('access-control-request-method') === null) return undefined
+  if (cors.allows(origin)) return new Response(null, { status: 204, headers: cors.preflightHeaders })
+  const refusal: Refusal = { code: 'cors.origin_not_allowed', detail: 'Pages of this origin may not call this server.' }
+  return refuse(kit, { event: 'cors.refused', reason: 'origin', refusal })
+}
+
+/** Reads the body whole within the cap, and leaves the request with exactly the bytes that were read. */
+async function guardBody(c: Context, kit: Kit, maxBytes: number): Promise<Guarded | null> {
+  const declared = declaredFault(kit.header('content-length'), maxBytes)
+  if (declared) return { event: 'body.refused', reason: declared.code, refusal: declared }
+  if (kit.method === 'GET' || kit.method === 'HEAD') return null
+  const { body } = c.req.raw
+  if (!body) return null
+  const read = await readBody(body, maxBytes)
+  if (!(read instanceof Uint8Array)) return { event: 'body.refused', reason: read.code, refusal: read }
+  // Bun knows the peer of the original request alone.
+  kit.address()
+  c.req.raw = new Request(c.req.raw, { body: read })
+  return null
+}
+
+/** Hono's own plain-text 404 and 500 become problems; an app's `notFound` and `onError` stand. */
+async function replaceHonoDefaults(c: Context, kit: Kit): Promise<void> {
+  // An HTTPException is a chosen answer, and a Problem was recorded where it was made; anything else is a fault.
+  const fault = c.error && !('getResponse' in c.error) ? kit.fault(c.error) : null
+  if (!isResponse(c.res) || (c.res.status !== 404 && !(fault && c.res.status === 500))) return
+  if (!c.res.headers.get('content-type')?.startsWith('text/plain') || c.res.headers.has('content-length')) return
+  const text = await firstChunk(c.res)
+  if (fault && text === 'Internal Server Error') replaceResponse(c, kit.refuse(fault.refusal))
+  else if (text === '404 Not Found') replaceResponse(c, kit.refuse({ code: 'route.not_found', detail: 'Nothing is here.' }))
+}
+
+async function firstChunk(response: Response): Promise<string> {
+  const reader = response.clone().body?.getReader()
+  const chunk = await reader?.read()
+  reader?.cancel().catch(() => undefined)
+  return new TextDecoder().decode(chunk?.value)
+}
+
+function behindProxies(platform: Platform, proxies: TrustedProxies): (c: Context) => Address {
+  const trusted = networkTest(proxies.networks)
+  return (c) => clientAddress(platform.address(c), c.req.raw.headers.get(proxies.header), proxies.header, trusted)
+}

@@ -1,0 +1,143 @@
+import { utf8 } from '../bytes.ts'
+import { sha256Hex } from '../crypto/hash.ts'
+import type { Charge, Decision } from './gcra.ts'
+
+/** A value now, or a promise of one. Ask {@link isPending} which; never read a field to find out. */
+export type Awaitable<T> = T | PromiseLike<T>
+
+/** What a store can hold: plain JSON. */
+export type Json = string | number | boolean | null | readonly Json[] | { readonly [field: string]: Json }
+
+/**
+ * Where a record lives. A partition is a client, a principal or a registry: the unit of atomicity and of scale (one
+ * Durable Object, one Redis slot). Build both parts from data freely: they are escaped, so no two keys ever meet.
+ */
+export interface StoreKey {
+  readonly partition: string
+  readonly name: string
+}
+
+/** A live record. `version` changes with every write; `expiresAt` is ms since the epoch, null for never. */
+export interface Stored {
+  readonly value: Json
+  readonly version: string
+  readonly expiresAt: number | null
+}
+
+/** A live record with its name, as `list` gives it. */
+export interface Listed extends Stored {
+  readonly name: string
+}
+
+/** One page of a listing, in the order of the encoded names. `cursor` is null on the last page. */
+export interface Page {
+  readonly entries: readonly Listed[]
+  readonly cursor: string | null
+}
+
+/**
+ * Plain state, last write wins. A record is expired when `now >= expiresAt`, whatever the engine still holds.
+ * Sizes: a value is at most 48 KiB of JSON (more is a RangeError before any I/O); a name at most 199 bytes encoded where
+ * it is written by `set` or `swap`. Every verb throws {@link StoreOutage} when the engine could not answer.
+ */
+export interface Store {
+  /** What the store promises: `eventual` may answer with old state, `atomic` never does. */
+  readonly consistency: 'eventual' | 'atomic'
+  get(key: StoreKey): Awaitable<Stored | null>
+  /** Writes a record. `expiresAt` is ms since the epoch, null for never. */
+  set(key: StoreKey, value: Json, expiresAt: number | null): Awaitable<void>
+  /** Removes a record; nothing happens when there is none. */
+  delete(key: StoreKey): Awaitable<void>
+  /** Live records of a partition whose names begin with `prefix`, at most 100 a page, from `cursor` on. */
+  list(partition: string, prefix: string, cursor: string | null): Awaitable<Page>
+  /** Releases what the store holds. Later calls throw StoreOutage. */
+  close(): Awaitable<void>
+}
+
+/** A store whose single-use and counting verbs are exact under any number of concurrent callers. */
+export interface AtomicStore extends Store {
+  readonly consistency: 'atomic'
+  /** True for the first caller until `expiresAt`, false for every other: replay sets, idempotency. */
+  claim(key: StoreKey, expiresAt: number): Awaitable<boolean>
+  /** Reads and deletes in one step: tickets, challenges. Null when there was nothing live. */
+  take(key: StoreKey): Awaitable<Stored | null>
+  /**
+   * Writes only over `version` (null: only where nothing live stands). The new version, or null when somebody was
+   * first.
+   */
+  swap(key: StoreKey, version: string | null, value: Json, expiresAt: number | null): Awaitable<string | null>
+  /**
+   * Charges GCRA buckets of one partition, all or nothing: either every charge fits and all are made, or none is.
+   * Names must differ within one call. A bucket is no record: `get` and `list` do not see it.
+   */
+  consume(partition: string, charges: readonly Charge[]): Awaitable<Decision>
+}
+
+/** The store could not find out: never a refusal, never an admission. The engine's own error is the `cause`. */
+export class StoreOutage extends Error {
+  override readonly name = 'StoreOutage'
+}
+
+/** Most bytes of JSON in one value. */
+export const MAX_VALUE_BYTES = 49_152
+/** Most records in one page of `list`. */
+export const PAGE_SIZE = 100
+/** Engines may drop expired records and idle buckets this long after they ended, ms: a clock stepped back cannot revive them. */
+export const SWEEP_DELAY_MS = 3_600_000
+
+const MAX_PART_BYTES = 199
+
+/** Whether an answer is still to come. The one place that tells: an RPC promise of workerd is no `Promise`. */
+export function isPending<T>(answer: Awaitable<T>): answer is PromiseLike<T> {
+  return typeof (answer as { then?: unknown } | null | undefined)?.then === 'function'
+}
+
+/**
+ * A partition or name as plain ASCII: `encodeURIComponent`, so that parts may be joined by any character that it
+ * escapes. A part over 199 bytes becomes its first characters, `%~` (which no encoded text contains) and its SHA-256.
+ *
+ * @throws {RangeError} for a lone surrogate, which has no UTF-8.
+ */
+export function encodePart(part: string): string {
+  if (!part.isWellFormed()) throw new RangeError('A store key holds a lone surrogate; keys are Unicode text.')
+  const encoded = encodeURIComponent(part)
+  return encoded.length <= MAX_PART_BYTES ? encoded : `${encoded.slice(0, 100)}%~${sha256Hex(part)}`
+}
+
+/** Like {@link encodePart}, for names that `list` must give back. @throws {RangeError} when the name is too long. */
+export function encodeListedName(name: string): string {
+  const encoded = encodePart(name)
+  if (isHashed(encoded)) throw new RangeError(`A record's name holds at most ${MAX_PART_BYTES} bytes once encoded.`)
+  return encoded
+}
+
+/** Whether {@link encodePart} had to hash: such names cannot be given back, so `list` leaves them out. */
+export function isHashed(encoded: string): boolean {
+  return encoded.includes('%~')
+}
+
+/** The name that {@link encodeListedName} was given. */
+export function decodeName(encoded: string): string {
+  return decodeURIComponent(encoded)
+}
+
+/**
+ * JSON of a value.
+ *
+ * @throws {TypeError} when it is not JSON. @throws {RangeError} when it is over 48 KiB.
+ */
+export function encodeValue(value: Json): string {
+  const text: string | undefined = JSON.stringify(value)
+  if (text === undefined) throw new TypeError('A store holds JSON; this value has none.')
+  if (text.length > MAX_VALUE_BYTES || (text.length * 3 > MAX_VALUE_BYTES && utf8(text).length > MAX_VALUE_BYTES)) {
+    throw new RangeError(`A value holds at most ${MAX_VALUE_BYTES} bytes of JSON.`)
+  }
+  return text
+}
+
+/** @throws {RangeError} unless `expiresAt` is null or a safe integer of milliseconds. */
+export function checkExpiry(expiresAt: number | null): void {
+  if (expiresAt !== null && !Number.isSafeInteger(expiresAt)) {
+    throw new RangeError('expiresAt must be whole milliseconds since the epoch, or null for never.')
+  }
+}

@@ -1,0 +1,203 @@
+/**
+ * The generic cell rate algorithm (ITU-T I.371) as a pure step, exact for every quota: a theoretical arrival time (TAT)
+ * is whole microseconds plus a fraction counted in 1/quota, so nothing is ever rounded and a quota of 7 a minute admits
+ * 7, not 6.
+ *
+ * In any window of t seconds a bucket admits at most burst + quota · t / period.
+ */
+
+/** A quota made ready by {@link makeRate}. Plain data, so that it can cross to another process. */
+export interface Rate {
+  readonly quota: number
+  readonly periodUs: number
+  readonly burst: number
+  /** period / quota, whole microseconds and the rest in 1/quota. */
+  readonly stepUs: number
+  readonly stepRest: number
+  /** burst · period / quota: how far ahead of now a TAT may lie. */
+  readonly toleranceUs: number
+  readonly toleranceRest: number
+}
+
+/** Charge `cost` units to the bucket `name`. A negative cost gives units back and is always admitted. */
+export interface Charge {
+  readonly name: string
+  readonly rate: Rate
+  readonly cost: number
+}
+
+/** What one bucket looks like after a decision. */
+export interface BucketState {
+  /** Units that could be spent at once now. */
+  readonly remaining: number
+  /** Until the bucket is full again, ms, rounded up. */
+  readonly resetAfterMs: number
+  /** Until this charge would fit, ms, rounded up; 0 when it fits, null when it never can (cost over burst). */
+  readonly retryAfterMs: number | null
+}
+
+/** The answer of `consume`. It counts only when `admitted === true`. `states` follow the order of the charges. */
+export interface Decision {
+  readonly admitted: boolean
+  readonly states: readonly BucketState[]
+}
+
+/** A bucket at rest: TAT in whole microseconds since the epoch, and `rest` in 1/quota of a microsecond. */
+export interface Bucket {
+  readonly tatUs: number
+  readonly rest: number
+}
+
+/** One step of one bucket. `bucket` is what to keep if every charge of the call is admitted. */
+export interface Step {
+  readonly admitted: boolean
+  readonly bucket: Bucket
+  /** The state if the charge is made. */
+  readonly charged: BucketState
+  /** The state if it is not. */
+  readonly untouched: BucketState
+  /** What to keep even if the call is refused: a bucket pulled in after a clock step, else null. */
+  readonly pulled: Bucket | null
+}
+
+const CLOCK_SLACK_US = 60_000_000
+const LONGEST_US = 366 * 86_400 * 1e6
+
+/**
+ * Checks a quota and makes it ready.
+ *
+ * @param quota units per period, a whole number of at least 1
+ * @param periodSeconds length of the period in seconds
+ * @param burst units that may come at once; the quota unless told
+ * @throws {RangeError} naming the setting, for a value out of range
+ */
+export function makeRate(quota: number, periodSeconds: number, burst: number = quota): Rate {
+  if (!Number.isSafeInteger(quota) || quota < 1) throw new RangeError('quota must be a whole number of at least 1.')
+  if (!Number.isSafeInteger(burst) || burst < 1) throw new RangeError('burst must be a whole number of at least 1.')
+  const periodUs = Math.round(periodSeconds * 1e6)
+  if (!Number.isFinite(periodSeconds) || periodUs < 1 || periodUs > LONGEST_US) {
+    throw new RangeError('periodSeconds must be above 0 and at most 366 days.')
+  }
+  const stepUs = Math.floor(periodUs / quota)
+  const stepRest = periodUs % quota
+  if (quota * (burst + 1) > Number.MAX_SAFE_INTEGER) throw new RangeError('quota times burst must stay below 2^53.')
+  if ((burst / quota) * periodUs > LONGEST_US)
+    throw new RangeError('burst times periodSeconds / quota must stay within 366 days.')
+  return {
+    quota,
+    periodUs,
+    burst,
+    stepUs,
+    stepRest,
+    toleranceUs: stepUs * burst + Math.floor((stepRest * burst) / quota),
+    toleranceRest: (stepRest * burst) % quota,
+  }
+}
+
+/** @throws {RangeError} unless the cost is a whole number whose size is a safe integer: such a cost is a fault, never an admission. */
+export function checkCost(cost: number): void {
+  if (!Number.isSafeInteger(cost)) throw new RangeError('A cost must be a whole, finite number of units.')
+}
+
+/**
+ * Decides one charge. Pure: neither argument changes.
+ *
+ * @param bucket what is kept for this name, null when nothing is
+ * @param nowMs the deciding clock, ms since the epoch
+ */
+export function step(bucket: Bucket | null, rate: Rate, cost: number, nowMs: number): Step {
+  checkCost(cost)
+  const nowUs = Math.floor(nowMs * 1000)
+  const pulled = pullIn(bucket, rate, nowUs)
+  const before = pulled ?? present(bucket, rate, nowUs)
+  if (cost > rate.burst) {
+    const state = stateOf(before, rate, nowUs, null)
+    return { admitted: false, bucket: before, charged: state, untouched: state, pulled }
+  }
+  const after = cost < -rate.burst ? { tatUs: nowUs, rest: 0 } : advance(before, rate, cost, nowUs)
+  const aheadUs = after.tatUs - nowUs
+  const fits = aheadUs < rate.toleranceUs || (aheadUs === rate.toleranceUs && after.rest <= rate.toleranceRest)
+  const admitted = cost <= 0 || fits
+  const waitUs = admitted ? 0 : aheadUs - rate.toleranceUs + (after.rest > rate.toleranceRest ? 1 : 0)
+  return {
+    admitted,
+    bucket: after,
+    charged: stateOf(after, rate, nowUs, 0),
+    untouched: stateOf(before, rate, nowUs, Math.ceil(waitUs / 1000)),
+    pulled,
+  }
+}
+
+/** @throws {RangeError} when two charges name one bucket, or a cost is no whole number: before any I/O. */
+export function checkCharges(charges: readonly Charge[]): void {
+  for (const charge of charges) checkCost(charge.cost)
+  if (charges.length > 1 && new Set(charges.map((charge) => charge.name)).size !== charges.length) {
+    throw new RangeError('consume() was given one name twice; add the costs up instead.')
+  }
+}
+
+/**
+ * The decision over several charges of one partition, all or nothing.
+ *
+ * @returns the decision, and the bucket to keep for each charge: null where the kept one stays as it is
+ * @throws {RangeError} as {@link checkCharges}
+ */
+export function decide(
+  charges: readonly Charge[],
+  nowMs: number,
+  read: (name: string) => Bucket | null,
+): { decision: Decision; buckets: readonly (Bucket | null)[] } {
+  checkCharges(charges)
+  const steps = charges.map((charge) => step(read(charge.name), charge.rate, charge.cost, nowMs))
+  const admitted = steps.every((one) => one.admitted)
+  return {
+    decision: { admitted, states: steps.map((one) => (admitted ? one.charged : one.untouched)) },
+    buckets: steps.map((one) => (admitted ? one.bucket : one.pulled)),
+  }
+}
+
+/** The empty bucket to go on from when a clock step left it further ahead than can be right, else null. */
+function pullIn(bucket: Bucket | null, rate: Rate, nowUs: number): Bucket | null {
+  if (bucket === null || bucket.tatUs - nowUs <= Math.max(rate.periodUs, rate.toleranceUs) + CLOCK_SLACK_US) return null
+  return { tatUs: nowUs + rate.toleranceUs, rest: rate.toleranceRest }
+}
+
+/** The bucket as of now, never behind it. */
+function present(bucket: Bucket | null, rate: Rate, nowUs: number): Bucket {
+  if (bucket === null || bucket.tatUs < nowUs) return { tatUs: nowUs, rest: 0 }
+  // A rest of another quota (the setting changed since) counts as one microsecond.
+  return bucket.rest < rate.quota ? bucket : { tatUs: bucket.tatUs + 1, rest: 0 }
+}
+
+function advance(bucket: Bucket, rate: Rate, cost: number, nowUs: number): Bucket {
+  const rest = bucket.rest + rate.stepRest * cost
+  const carry = Math.floor(rest / rate.quota)
+  const tatUs = bucket.tatUs + rate.stepUs * cost + carry
+  return tatUs < nowUs ? { tatUs: nowUs, rest: 0 } : { tatUs, rest: rest - carry * rate.quota }
+}
+
+function stateOf(bucket: Bucket, rate: Rate, nowUs: number, retryAfterMs: number | null): BucketState {
+  const aheadUs = bucket.tatUs - nowUs
+  return {
+    remaining: remaining(rate, aheadUs, bucket.rest),
+    resetAfterMs: Math.ceil((aheadUs + (bucket.rest > 0 ? 1 : 0)) / 1000),
+    retryAfterMs,
+  }
+}
+
+/** The largest cost that still fits. The division may be off by one in the last place, so its neighbours are tried exactly. */
+function remaining(rate: Rate, aheadUs: number, rest: number): number {
+  const borrow = rest > rate.toleranceRest
+  const spareUs = rate.toleranceUs - aheadUs - (borrow ? 1 : 0)
+  const spareRest = rate.toleranceRest - rest + (borrow ? rate.quota : 0)
+  if (spareUs < 0) return 0
+  const fits = (cost: number): boolean => {
+    const needRest = rate.stepRest * cost
+    const carry = Math.floor(needRest / rate.quota)
+    const needUs = rate.stepUs * cost + carry
+    return needUs < spareUs || (needUs === spareUs && needRest - carry * rate.quota <= spareRest)
+  }
+  const guess = Math.floor((spareUs + spareRest / rate.quota) * (rate.quota / rate.periodUs))
+  if (!fits(guess)) return guess - 1
+  return guess < rate.burst && fits(guess + 1) ? guess + 1 : guess
+}

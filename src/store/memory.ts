@@ -1,0 +1,236 @@
+import { type Clock, systemClock } from '../clock.ts'
+import { type BucketClass, BucketTable, bucketBytes, bucketIn, changeBucket, slotOf } from './bucket-table.ts'
+import {
+  type AtomicStore,
+  checkExpiry,
+  encodeListedName,
+  encodePart,
+  encodeValue,
+  type Json,
+  type Page,
+  type Stored,
+  type StoreKey,
+  StoreOutage,
+  SWEEP_DELAY_MS,
+} from './contract.ts'
+import { type Bucket, type Charge, type Decision, decide, step } from './gcra.ts'
+import { RecordTable, recordBytes } from './record-table.ts'
+
+/** How much a {@link memoryStore} may hold, and its clock. */
+export interface MemoryStoreOptions {
+  /** Decides expiry and refill; the runtime's own unless told. */
+  readonly clock?: Clock
+  /** Most records and buckets together, 4 to 16,000,000; 1,000,000 unless told. */
+  readonly maxEntries?: number
+  /** Most bytes by the store's own estimate, at least 4,096; 64 MiB (67,108,864) unless told. */
+  readonly maxBytes?: number
+}
+
+/** An {@link AtomicStore} that answers at once: no verb gives a promise. */
+export interface MemoryStore extends AtomicStore {
+  get(key: StoreKey): Stored | null
+  set(key: StoreKey, value: Json, expiresAt: number | null): void
+  delete(key: StoreKey): void
+  list(partition: string, prefix: string, cursor: string | null): Page
+  close(): void
+  claim(key: StoreKey, expiresAt: number): boolean
+  take(key: StoreKey): Stored | null
+  swap(key: StoreKey, version: string | null, value: Json, expiresAt: number | null): string | null
+  consume(partition: string, charges: readonly Charge[]): Decision
+}
+
+const MAX_ENTRIES = 16_000_000
+const MIN_BYTES = 4096
+const RECORD_SHARE = 3 / 4
+const SHORT_KEY = 64
+
+/**
+ * State of one process: exact inside it, gone with it, shared with nobody.
+ *
+ * Memory is bounded by an estimate: a bucket counts 112 bytes and its key, a record 320 bytes, its key twice and its JSON;
+ * a text counts one byte a unit, two once any unit is beyond Latin-1. At the bound:
+ * - a new bucket evicts one: an idle one first, else the one nearest to idle within the class that takes most bytes. A
+ *   class is the partition's text before its first ':', so a flood of addresses cannot evict principals;
+ * - `set`, `claim` and `swap` evict buckets likewise, but records never: once live records fill three quarters of
+ *   either bound these verbs throw {@link StoreOutage}. So a flood of records cannot switch the limiters off.
+ *
+ * There is no timer. Expired records go when they are touched; each write also drops a few that ended an hour ago.
+ *
+ * @throws {RangeError} naming the option, for a bound out of range
+ */
+export function memoryStore(options: MemoryStoreOptions = {}): MemoryStore {
+  const { clock = systemClock, maxEntries = 1_000_000, maxBytes = 67_108_864 } = options
+  if (!Number.isSafeInteger(maxEntries) || maxEntries < 4 || maxEntries > MAX_ENTRIES) {
+    throw new RangeError(`maxEntries must be a whole number from 4 to ${MAX_ENTRIES}.`)
+  }
+  if (!Number.isSafeInteger(maxBytes) || maxBytes < MIN_BYTES) {
+    throw new RangeError(`maxBytes must be a whole number of at least ${MIN_BYTES}.`)
+  }
+  return new Memory(clock, maxEntries, maxBytes)
+}
+
+class Memory implements MemoryStore {
+  readonly consistency = 'atomic'
+  readonly #clock: Clock
+  readonly #maxEntries: number
+  readonly #maxBytes: number
+  readonly #records = new RecordTable()
+  readonly #buckets = new BucketTable()
+  #versions = 0
+  #closed = false
+
+  constructor(clock: Clock, maxEntries: number, maxBytes: number) {
+    this.#clock = clock
+    this.#maxEntries = maxEntries
+    this.#maxBytes = maxBytes
+  }
+
+  get(key: StoreKey): Stored | null {
+    return this.#records.read(encodePart(key.partition), encodePart(key.name), this.#now())
+  }
+
+  set(key: StoreKey, value: Json, expiresAt: number | null): void {
+    checkExpiry(expiresAt)
+    this.#write(encodePart(key.partition), encodeListedName(key.name), encodeValue(value), expiresAt, this.#now())
+  }
+
+  delete(key: StoreKey): void {
+    this.#now()
+    this.#records.remove(encodePart(key.partition), encodePart(key.name))
+  }
+
+  list(partition: string, prefix: string, cursor: string | null): Page {
+    return this.#records.list(encodePart(partition), encodeListedName(prefix), cursor, this.#now())
+  }
+
+  claim(key: StoreKey, expiresAt: number): boolean {
+    checkExpiry(expiresAt)
+    const partition = encodePart(key.partition)
+    const name = encodePart(key.name)
+    const now = this.#now()
+    if (this.#records.version(partition, name, now) !== null) return false
+    this.#write(partition, name, 'true', expiresAt, now)
+    return true
+  }
+
+  take(key: StoreKey): Stored | null {
+    const partition = encodePart(key.partition)
+    const name = encodePart(key.name)
+    const found = this.#records.read(partition, name, this.#now())
+    if (found !== null) this.#records.remove(partition, name)
+    return found
+  }
+
+  swap(key: StoreKey, version: string | null, value: Json, expiresAt: number | null): string | null {
+    checkExpiry(expiresAt)
+    const partition = encodePart(key.partition)
+    const name = encodeListedName(key.name)
+    const json = encodeValue(value)
+    const now = this.#now()
+    if (this.#records.version(partition, name, now) !== version) return null
+    return this.#write(partition, name, json, expiresAt, now)
+  }
+
+  consume(partition: string, charges: readonly Charge[]): Decision {
+    const now = this.#now()
+    const held = this.#buckets.classOf(classOf(partition))
+    const prefix = shortened(partition)
+    const only = charges.length === 1 ? charges[0] : undefined
+    if (only === undefined) return this.#consumeAll(held, prefix, charges, now)
+    const key = bucketKey(prefix, only.name)
+    const slot = slotOf(held, key)
+    const bucket = slot < 0 ? null : bucketIn(held, slot)
+    const result = step(bucket, only.rate, only.cost, now)
+    this.#keep(held, key, slot, result.admitted ? result.bucket : result.pulled, now)
+    return { admitted: result.admitted, states: [result.admitted ? result.charged : result.untouched] }
+  }
+
+  close(): void {
+    this.#closed = true
+    this.#records.clear()
+    this.#buckets.clear()
+  }
+
+  #consumeAll(held: BucketClass, prefix: string, charges: readonly Charge[], now: number): Decision {
+    const { decision, buckets } = decide(charges, now, (name) => {
+      const slot = slotOf(held, bucketKey(prefix, name))
+      return slot < 0 ? null : bucketIn(held, slot)
+    })
+    for (const [i, bucket] of buckets.entries()) {
+      const key = bucketKey(prefix, charges[i]!.name)
+      this.#keep(held, key, slotOf(held, key), bucket, now)
+    }
+    return decision
+  }
+
+  /** Keeps a bucket; a new one only when it is not idle, as an idle bucket says nothing. */
+  #keep(held: BucketClass, key: string, slot: number, bucket: Bucket | null, now: number): void {
+    if (bucket === null) return
+    if (slot >= 0) {
+      changeBucket(held, slot, bucket)
+    } else if (bucket.tatUs > now * 1000) {
+      this.#sweep(now)
+      this.#evictFor(1, bucketBytes(key), now)
+      this.#buckets.add(held, key, bucket)
+    }
+  }
+
+  #write(partition: string, name: string, json: string, expiresAt: number | null, now: number): string {
+    this.#sweep(now)
+    const heldBytes = this.#records.bytesOf(partition, name, now)
+    const entries = heldBytes === 0 ? 1 : 0
+    const bytes = recordBytes(partition, name, json) - heldBytes
+    while (this.#isFullOfRecords(entries, bytes)) {
+      if (!this.#records.dropEnded(now)) throw new StoreOutage('The memory store is full of live records.')
+    }
+    this.#evictFor(entries, bytes, now)
+    const version = String(++this.#versions)
+    this.#records.remove(partition, name)
+    this.#records.write(partition, name, { json, version, expiresAt })
+    return version
+  }
+
+  #isFullOfRecords(entries: number, bytes: number): boolean {
+    return (
+      this.#records.size + entries > this.#maxEntries * RECORD_SHARE ||
+      this.#records.bytes + bytes > this.#maxBytes * RECORD_SHARE
+    )
+  }
+
+  #evictFor(entries: number, bytes: number, now: number): void {
+    while (
+      this.#records.size + this.#buckets.size + entries > this.#maxEntries ||
+      this.#records.bytes + this.#buckets.bytes + bytes > this.#maxBytes
+    ) {
+      if (!this.#buckets.dropIdle(now * 1000) && !this.#buckets.dropNearest()) {
+        throw new StoreOutage('The memory store is full.')
+      }
+    }
+  }
+
+  /** Two for one: what ended long ago goes faster than anything new can come. */
+  #sweep(now: number): void {
+    const before = now - SWEEP_DELAY_MS
+    if (this.#records.dropEnded(before)) this.#records.dropEnded(before)
+    if (this.#buckets.dropIdle(before * 1000)) this.#buckets.dropIdle(before * 1000)
+  }
+
+  #now(): number {
+    if (this.#closed) throw new StoreOutage('The memory store is closed.')
+    return this.#clock.now()
+  }
+}
+
+function classOf(partition: string): string {
+  const end = partition.indexOf(':')
+  return end < 0 ? '' : partition.slice(0, end)
+}
+
+/** Short texts as they are, longer ones encoded: those hold over 64 characters too, so the two never meet. */
+function shortened(part: string): string {
+  return part.length <= SHORT_KEY && part.isWellFormed() ? part : encodePart(part)
+}
+
+function bucketKey(prefix: string, name: string): string {
+  return `${prefix.length}:${prefix}${shortened(name)}`
+}

@@ -1,0 +1,55 @@
+import type * as z from 'zod/v4/core'
+import type { FieldError } from '../problem.ts'
+
+const MAX_ISSUES = 20
+const MAX_PATH = 16
+
+/**
+ * What failed, field by field: at most 20 entries, without any rejected value. A message that repeats the value (a custom
+ * one may) is replaced, and so are messages that name unknown keys, which are input too.
+ */
+export function fieldErrors(target: string, issues: readonly z.$ZodIssue[], input: unknown): readonly FieldError[] {
+  return issues.slice(0, MAX_ISSUES).map((issue) => {
+    const path = issue.path.slice(0, MAX_PATH).map((part) => (typeof part === 'number' ? part : String(part).slice(0, 64)))
+    return { target, path, code: issue.code, message: safeMessage(issue, valueAt(input, issue.path)) }
+  })
+}
+
+function safeMessage(issue: z.$ZodIssue, value: unknown): string {
+  if (issue.code === 'unrecognized_keys') return 'Unknown field.'
+  const echoed = (typeof value === 'string' && value !== '') || typeof value === 'number' || typeof value === 'bigint'
+  const repeats = echoed && issue.message.includes(String(value))
+  return repeats || issue.message === 'Invalid input' ? plainMessage(issue) : issue.message.slice(0, 256)
+}
+
+/** What zod/mini, which brings no messages of its own, leaves unsaid. */
+function plainMessage(issue: z.$ZodIssue): string {
+  switch (issue.code) {
+    case 'invalid_type':
+      return `Must be of type ${issue.expected}.`
+    case 'too_small':
+      return `Too small: at least ${issue.minimum}${unit(issue.origin)}.`
+    case 'too_big':
+      return `Too big: at most ${issue.maximum}${unit(issue.origin)}.`
+    case 'invalid_format':
+      return issue.format === 'regex' ? 'Not in the required form.' : `Must be a valid ${issue.format}.`
+    case 'invalid_value':
+      return `Must be one of: ${issue.values.map(String).join(', ').slice(0, 200)}.`
+    default:
+      return 'Not valid.'
+  }
+}
+
+function unit(origin: string): string {
+  if (origin === 'string') return ' characters'
+  return origin === 'array' || origin === 'set' || origin === 'map' ? ' entries' : ''
+}
+
+function valueAt(input: unknown, path: readonly PropertyKey[]): unknown {
+  let value = input
+  for (const part of path) {
+    if (typeof value !== 'object' || value === null || !Object.hasOwn(value, part)) return undefined
+    value = (value as Record<PropertyKey, unknown>)[part]
+  }
+  return value
+}

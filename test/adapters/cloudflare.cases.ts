@@ -1,0 +1,172 @@
+import { strict as assert } from 'node:assert'
+import { durableObjectStore, HinobanObject } from '../../adapters/cloudflare/durable-object.ts'
+import { kvStore } from '../../adapters/cloudflare/kv.ts'
+import type { Clock } from '../../src/clock.ts'
+import type { StoreHarness } from '../../src/store/conformance.ts'
+import { type AtomicStore, type Store, StoreOutage } from '../../src/store/contract.ts'
+import { makeRate } from '../../src/store/gcra.ts'
+import { type Case, cases } from '../cases.ts'
+import { conformanceOf } from '../store/conformance.cases.ts'
+
+const START = 1_780_000_000_000
+const HOUR = 3_600_000
+
+/** What the cases need of their Worker. */
+export interface Bindings {
+  readonly OBJECT: DurableObjectNamespace<TestObject>
+  readonly KV: KVNamespace
+}
+
+let objectClock: Clock = { now: () => Date.now() }
+
+/** The object with a clock that cases set: objects of one test Worker share its isolate. */
+export class TestObject extends HinobanObject {
+  /** Fires the alarm and tells what it left: rows of records and buckets (null: no tables), and whether it comes again. */
+  async fire(): Promise<{ rows: number | null; again: boolean }> {
+    const { storage } = this.ctx
+    await storage.deleteAlarm()
+    await this.alarm()
+    const again = (await storage.getAlarm()) !== null
+    const tables = storage.sql.exec("select name from sqlite_master where name like 'hinoban_%'").toArray()
+    if (tables.length === 0) return { rows: null, again }
+    const count = 'select (select count(*) from hinoban_record) + (select count(*) from hinoban_bucket) as n'
+    return { rows: storage.sql.exec<{ n: number }>(count).one().n, again }
+  }
+
+  /** Whether no table was ever made. */
+  isEmpty(): boolean {
+    return this.ctx.storage.sql.exec("select 1 from sqlite_master where name like 'hinoban_%'").toArray().length === 0
+  }
+
+  protected override now(): number {
+    return objectClock.now()
+  }
+}
+
+/** Every case about Cloudflare's stores, over real bindings. */
+export function cloudflareCases({ OBJECT, KV }: Bindings): readonly Case[] {
+  const namespaces = new WeakMap<Store, DurableObjectNamespace<HinobanObject>>()
+  const openObject = (namespace: DurableObjectNamespace<HinobanObject>, clock: Clock): AtomicStore => {
+    objectClock = clock
+    const store = durableObjectStore(namespace)
+    namespaces.set(store, namespace)
+    return store
+  }
+  const object: StoreHarness = {
+    consistency: 'atomic',
+    open: (clock) => openObject(prefixedObjects(OBJECT, crypto.randomUUID()), clock),
+    reopen: (store, clock) => openObject(namespaces.get(store)!, clock),
+  }
+  const kv: StoreHarness = {
+    consistency: 'eventual',
+    open: (clock) => kvStore(prefixedKv(KV, `${crypto.randomUUID()}|`), { clock }),
+  }
+  return [
+    ...conformanceOf('durable object', object),
+    ...conformanceOf('kv', kv),
+    ...cases('durable object > HinobanObject', {
+      'sweeps by alarm, and deletes itself when nothing is left': async () => {
+        const clock = { at: START, now: () => clock.at }
+        const store = openObject(OBJECT, clock)
+        const partition = crypto.randomUUID()
+        const stub = OBJECT.get(OBJECT.idFromName(partition))
+        await store.claim({ partition, name: 'n' }, START + 1)
+        await store.consume(partition, [{ name: 'n', rate: makeRate(1, 1), cost: 1 }])
+        clock.at = START + HOUR
+        assert.deepEqual({ ...(await stub.fire()) }, { rows: 2, again: true })
+        clock.at = START + HOUR + 1
+        assert.deepEqual({ ...(await stub.fire()) }, { rows: 1, again: true })
+        clock.at = START + HOUR + 1_000
+        assert.deepEqual({ ...(await stub.fire()) }, { rows: null, again: false })
+        assert.equal(await store.claim({ partition, name: 'n' }, START + 2 * HOUR), true)
+        assert.equal(await store.claim({ partition, name: 'n' }, START + 2 * HOUR), false)
+      },
+      'stays asleep while only records without an end are left': async () => {
+        const store = openObject(OBJECT, { now: () => START })
+        const partition = crypto.randomUUID()
+        await store.set({ partition, name: 'n' }, 1, null)
+        assert.deepEqual({ ...(await OBJECT.get(OBJECT.idFromName(partition)).fire()) }, { rows: 1, again: false })
+        assert.equal((await store.get({ partition, name: 'n' }))?.value, 1)
+      },
+      'writes nothing when it is only asked': async () => {
+        const store = openObject(OBJECT, { now: () => START })
+        const partition = crypto.randomUUID()
+        assert.equal(await store.get({ partition, name: 'n' }), null)
+        assert.equal(await store.take({ partition, name: 'n' }), null)
+        await store.delete({ partition, name: 'n' })
+        assert.deepEqual((await store.list(partition, '', null)).entries, [])
+        const stub = OBJECT.get(OBJECT.idFromName(partition))
+        assert.equal(await stub.isEmpty(), true)
+      },
+    }),
+    ...cases('durable object > durableObjectStore()', {
+      'checks arguments before any call, and turns every other error into StoreOutage': async () => {
+        let calls = 0
+        const broken = prefixedObjects(OBJECT, 'x')
+        broken.get = () => {
+          calls++
+          throw new RangeError('of the engine')
+        }
+        const store = durableObjectStore(broken)
+        const key = { partition: 'p', name: 'n' }
+        const charge = { name: 'n', rate: makeRate(1, 1), cost: Number.NaN }
+        await assert.rejects(async () => store.set(key, 1, 0.5), { name: 'RangeError', message: /^expiresAt/ })
+        await assert.rejects(async () => store.consume('p', [charge]), { name: 'RangeError', message: /^A cost/ })
+        assert.equal(calls, 0)
+        await assert.rejects(async () => store.get(key), StoreOutage)
+        assert.equal(calls, 1)
+      },
+    }),
+    ...cases('kv > kvStore()', {
+      'keeps the instant in the value and lets KV collect an hour late': async () => {
+        const prefix = `${crypto.randomUUID()}|`
+        const store = kvStore(prefixedKv(KV, prefix))
+        const expiresAt = Date.now() + 1_000
+        await store.set({ partition: 'p', name: 'n' }, 1, expiresAt)
+        await store.set({ partition: 'p', name: 'past' }, 1, Date.now() - 2 * HOUR)
+        const { keys } = await KV.list({ prefix })
+        const [kept, past] = keys.map(({ expiration }) => expiration! - Date.now() / 1000)
+        assert.ok(Math.abs(kept! - 3_601) < 5, `${kept}`)
+        assert.ok(Math.abs(past! - 60) < 5, `${past}`)
+        assert.equal((await store.get({ partition: 'p', name: 'n' }))?.expiresAt, expiresAt)
+      },
+      'turns errors of KV, and a foreign value, into StoreOutage': async () => {
+        const prefix = `${crypto.randomUUID()}|`
+        const store = kvStore(prefixedKv(KV, prefix))
+        await KV.put(`${prefix}p/n`, 'not JSON')
+        await assert.rejects(async () => store.get({ partition: 'p', name: 'n' }), StoreOutage)
+        await assert.rejects(async () => store.list('p', '', null), StoreOutage)
+      },
+    }),
+  ]
+}
+
+/** A namespace of its own for one store: the same objects under other names. */
+function prefixedObjects(
+  namespace: DurableObjectNamespace<TestObject>,
+  prefix: string,
+): DurableObjectNamespace<HinobanObject> {
+  const own = {
+    idFromName: (name: string) => namespace.idFromName(`${prefix}|${name}`),
+    get: (id: DurableObjectId) => namespace.get(id),
+  }
+  return own as unknown as DurableObjectNamespace<HinobanObject>
+}
+
+/** A namespace of its own for one store: the same keys under a prefix. */
+function prefixedKv(namespace: KVNamespace, prefix: string): KVNamespace {
+  const own = {
+    get: async (key: string | string[]) => {
+      if (typeof key === 'string') return namespace.get(prefix + key)
+      const found = await namespace.get(key.map((one) => prefix + one))
+      return new Map([...found].map(([path, text]) => [path.slice(prefix.length), text]))
+    },
+    put: (key: string, value: string, options: KVNamespacePutOptions) => namespace.put(prefix + key, value, options),
+    delete: (key: string) => namespace.delete(prefix + key),
+    list: async (options: KVNamespaceListOptions) => {
+      const page = await namespace.list({ ...options, prefix: prefix + (options.prefix ?? '') })
+      return { ...page, keys: page.keys.map((key) => ({ ...key, name: key.name.slice(prefix.length) })) }
+    },
+  }
+  return own as unknown as KVNamespace
+}

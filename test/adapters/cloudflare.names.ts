@@ -1,0 +1,22 @@
+import type { StoreHarness } from '../../src/store/conformance.ts'
+import { casesFor } from '../../src/store/conformance.ts'
+
+const open = (): never => {
+  throw new Error('Only the Worker opens stores.')
+}
+const ofContract = (subject: string, harness: StoreHarness) =>
+  casesFor(harness).map(({ name }) => ({ name: `${subject} > ${name}` }))
+
+/** The names of `cloudflareCases`, for the launcher: it cannot import what only workerd can run. */
+export const cloudflareNames: readonly { readonly name: string }[] = [
+  ...ofContract('durable object', { consistency: 'atomic', open, reopen: open }),
+  ...ofContract('kv', { consistency: 'eventual', open }),
+  { name: 'durable object > HinobanObject sweeps by alarm, and deletes itself when nothing is left' },
+  { name: 'durable object > HinobanObject stays asleep while only records without an end are left' },
+  { name: 'durable object > HinobanObject writes nothing when it is only asked' },
+  {
+    name: 'durable object > durableObjectStore() checks arguments before any call, and turns every other error into StoreOutage',
+  },
+  { name: 'kv > kvStore() keeps the instant in the value and lets KV collect an hour late' },
+  { name: 'kv > kvStore() turns errors of KV, and a foreign value, into StoreOutage' },
+]

@@ -1,0 +1,45 @@
+import { type AtomicStore, type Platform, StoreOutage } from 'hinoban'
+import { credentialVault } from 'hinoban/credentials'
+import type { MiddlewareHandler } from 'hono'
+import { HTTPException } from 'hono/http-exception'
+import { stream, streamSSE } from 'hono/streaming'
+import { createApp } from '../../../examples/agent-server/app.ts'
+
+/** The clock of the servers under test: it stands still, so that limits are exact. */
+export const stoppedClock = { now: (): number => Date.UTC(2026, 10, 21) }
+
+export interface TestEnvironment {
+  readonly HINOBAN_CREDENTIAL_SECRET: string
+  readonly HINOBAN_CREDENTIAL_SALT: string
+  readonly PROVIDER: string
+  readonly [name: string]: unknown
+}
+
+/** The example app, with one route for each kind of answer that headers must survive. */
+export function createTestApp(platform: Platform, store: AtomicStore, env: TestEnvironment, upgrade: MiddlewareHandler) {
+  const vault = credentialVault({ store, secret: env.HINOBAN_CREDENTIAL_SECRET, salt: env.HINOBAN_CREDENTIAL_SALT })
+  return createApp({ platform, store, env, clock: stoppedClock })
+    .get('/kinds/json', (c) => c.json({ kind: 'json' }))
+    .get('/kinds/raw', () => new Response('raw'))
+    .get('/kinds/redirect', () => Response.redirect('http://127.0.0.1/elsewhere'))
+    .get('/kinds/proxied', () => fetch(`${env.PROVIDER}/plain`))
+    .get('/kinds/stream', (c) => stream(c, async (out) => void (await out.write('one'), await out.write('two'))))
+    .get('/kinds/sse', (c) => streamSSE(c, async (out) => out.writeSSE({ data: 'one' })))
+    .get('/kinds/throws', () => {
+      throw new Error('thrown')
+    })
+    .get('/kinds/throws-http', () => {
+      throw new HTTPException(418, { message: 'teapot' })
+    })
+    .get('/kinds/throws-text', () => {
+      throw 'no Error at all'
+    })
+    .get('/kinds/outage', () => {
+      throw new StoreOutage('gone')
+    })
+    .get('/kinds/nothing', (() => undefined) as unknown as () => Response)
+    .get('/kinds/socket', upgrade)
+    .post('/kinds/length', async (c) => c.json({ bytes: (await c.req.arrayBuffer()).byteLength, raw: c.req.raw.method }))
+    .post('/kinds/raw-body', async (c) => c.text(await c.req.raw.text()))
+    .post('/kinds/seed', async (c) => c.json(await vault.store('openai', await c.req.text())))
+}

@@ -1,0 +1,5 @@
+import { sqliteCases } from '../adapters/sqlite.cases.ts'
+import { portableCases } from './all.ts'
+import { report } from './report.ts'
+
+console.log(JSON.stringify(await report([...portableCases, ...sqliteCases])))

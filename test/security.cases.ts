@@ -1,0 +1,295 @@
+import assert from 'node:assert/strict'
+import type { Context } from 'hono'
+import { HTTPException } from 'hono/http-exception'
+import { apiKeys } from '../src/auth/api-keys.ts'
+import { digestApiKey } from '../src/auth/key-format.ts'
+import { authenticate } from '../src/auth/middleware.ts'
+import { rateLimit } from '../src/limit/middleware.ts'
+import { security } from '../src/security.ts'
+import { type Case, cases } from './cases.ts'
+import { keepEvents, peer, quietly, rawRequest, secured, StoppedClock, streamOf, TestPlatform } from './support/fixtures.ts'
+
+const ALWAYS = {
+  'content-security-policy': "default-src 'none'; object-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
+  'strict-transport-security': 'max-age=31536000; includeSubDomains',
+  'referrer-policy': 'no-referrer',
+  'cross-origin-opener-policy': 'same-origin',
+  'cross-origin-resource-policy': 'same-origin',
+  'x-content-type-options': 'nosniff',
+  'x-frame-options': 'DENY',
+}
+
+function assertHeaders(response: Response, what: string): void {
+  for (const [name, value] of Object.entries(ALWAYS)) assert.equal(response.headers.get(name), value, `${what}: ${name}`)
+}
+
+/** A response as fetch() gives it: its headers cannot be written. */
+function immutable(body: string, init: ResponseInit = {}): Response {
+  const response = new Response(body, init)
+  const { headers } = response
+  const refuse = (): never => {
+    throw new TypeError('immutable')
+  }
+  Object.defineProperties(headers, { set: { value: refuse }, append: { value: refuse }, delete: { value: refuse } })
+  Object.defineProperty(response, 'headers', { value: headers })
+  return response
+}
+
+interface Answer {
+  readonly handler: (c: Context) => Response | Promise<Response>
+  readonly status: number
+  readonly body?: string
+  readonly method?: string
+}
+
+const ANSWERS: Readonly<Record<string, Answer>> = {
+  'c.json()': { handler: (c) => c.json({ a: 1 }), status: 200, body: '{"a":1}' },
+  'c.text() with a status': { handler: (c) => c.text('made', 201), status: 201, body: 'made' },
+  'a raw Response': { handler: () => new Response('raw', { status: 202 }), status: 202, body: 'raw' },
+  'a raw Response after c.header()': {
+    handler: (c) => {
+      c.header('x-mine', '1')
+      return new Response('raw')
+    },
+    status: 200,
+    body: 'raw',
+  },
+  'Response.redirect(), whose headers are immutable': { handler: () => Response.redirect('https://a.example/x', 302), status: 302 },
+  'a fetched response, whose headers are immutable': { handler: () => immutable('fetched', { status: 203 }), status: 203, body: 'fetched' },
+  'a 204': { handler: () => new Response(null, { status: 204 }), status: 204, body: '' },
+  'a 304': { handler: () => new Response(null, { status: 304 }), status: 304, body: '' },
+  'a streamed body': {
+    handler: () => new Response(streamOf(new TextEncoder().encode('data: 1\n\n'), new TextEncoder().encode('data: 2\n\n')), { headers: { 'content-type': 'text/event-stream' } }),
+    status: 200,
+    body: 'data: 1\n\ndata: 2\n\n',
+  },
+  'an answer to HEAD': { handler: (c) => c.text('body'), status: 200, body: '', method: 'HEAD' },
+  'a thrown Error': {
+    handler: () => {
+      throw new Error('hunter2')
+    },
+    status: 500,
+  },
+  'a thrown HTTPException': {
+    handler: () => {
+      throw new HTTPException(418, { message: 'teapot' })
+    },
+    status: 418,
+    body: 'teapot',
+  },
+  'a thrown HTTPException with a response': {
+    handler: () => {
+      throw new HTTPException(409, { res: new Response('mine', { status: 409 }) })
+    },
+    status: 409,
+    body: 'mine',
+  },
+  'a thrown text': {
+    handler: () => {
+      throw 'hunter2'
+    },
+    status: 500,
+  },
+  'a thrown undefined': {
+    handler: () => {
+      throw undefined
+    },
+    status: 500,
+  },
+  'a rejected promise': { handler: () => Promise.reject(new Error('hunter2')), status: 500 },
+  'a handler that gives nothing': { handler: () => undefined as never, status: 500 },
+  'a handler that gives a promise of nothing': { handler: async () => undefined as never, status: 500 },
+}
+
+const headersOnAnswers = Object.fromEntries(
+  Object.entries(ANSWERS).map(([what, { handler, status, body, method = 'GET' }]) => [
+    `the security headers stand on ${what}`,
+    async () => {
+      const { app, platform } = secured()
+      app.get('/', handler)
+      const response = await quietly(() => app.request('/', { method }))
+      assert.equal(response.status, status)
+      assertHeaders(response, what)
+      const text = await response.text()
+      if (body !== undefined) assert.equal(text, body)
+      assert.equal(text.includes('hunter2'), false)
+      await platform.settled()
+    },
+  ]),
+)
+
+export const securityCases: readonly Case[] = [
+  ...cases('HTT-2', {
+    ...headersOnAnswers,
+    'the security headers stand on a custom onError, and on what it answers': async () => {
+      const { app } = secured()
+      app.get('/', () => {
+        throw new Error('x')
+      })
+      app.onError((_error, c) => c.json({ mine: true }, 500))
+      const response = await app.request('/')
+      assert.deepEqual(await response.json(), { mine: true })
+      assertHeaders(response, 'onError')
+    },
+    'the security headers stand on the default not found, which is a problem': async () => {
+      const { app } = secured()
+      app.get('/', (c) => c.text('ok'))
+      const response = await app.request('/nowhere')
+      assert.equal(response.status, 404)
+      assert.equal(response.headers.get('content-type'), 'application/problem+json')
+      assertHeaders(response, 'notFound')
+      assert.equal((await secured().app.request('/')).status, 404)
+    },
+    'the security headers stand on a custom not found, which wins': async () => {
+      const { app } = secured()
+      app.notFound((c) => c.html('<p>gone</p>', 404))
+      const response = await app.request('/nowhere')
+      assert.equal(await response.text(), '<p>gone</p>')
+      assertHeaders(response, 'notFound')
+    },
+    'the security headers stand on refusals by security() and by the layers behind it': async () => {
+      const { app } = secured({ hosts: ['localhost'], maxBodyBytes: 3 })
+      app.use(rateLimit({ quota: 1, periodSeconds: 60 })).use(authenticate(apiKeys({ keys: [digestApiKey('k')] })))
+      app.post('/', (c) => c.text('ok'))
+      const refusals: [number, Request][] = [
+        [400, rawRequest('//x')],
+        [403, new Request('http://evil.example/')],
+        [413, new Request('http://localhost/', { method: 'POST', body: 'long' })],
+        [401, new Request('http://localhost/', { method: 'POST' })],
+        [429, new Request('http://localhost/', { method: 'POST' })],
+      ]
+      for (const [status, request] of refusals) {
+        const response = await app.request(request)
+        assert.equal(response.status, status)
+        assertHeaders(response, String(status))
+      }
+    },
+    'a handler keeps a Content-Security-Policy of its own, and no other header': async () => {
+      const { app } = secured()
+      app.get('/', (c) => c.text('ok', 200, { 'content-security-policy': "default-src 'self'", 'x-frame-options': 'SAMEORIGIN' }))
+      const response = await app.request('/')
+      assert.equal(response.headers.get('content-security-policy'), "default-src 'self'")
+      assert.equal(response.headers.get('x-frame-options'), 'DENY')
+    },
+    'HSTS is sent in production only': async () => {
+      const { app } = secured({ mode: 'development' })
+      app.get('/', (c) => c.text('ok'))
+      const response = await app.request('/')
+      assert.equal(response.headers.get('strict-transport-security'), null)
+      assert.equal(response.headers.get('x-content-type-options'), 'nosniff')
+    },
+    'a 101 passes untouched': async () => {
+      // No constructor outside workerd makes a 101, so the status is put on one.
+      const { app } = secured()
+      const upgrade = Object.defineProperty(new Response(null, { headers: { 'x-mine': '1' } }), 'status', { value: 101 })
+      app.get('/', () => upgrade)
+      const response = await app.request('/')
+      assert.equal(response, upgrade)
+      assert.deepEqual([...response.headers.keys()], ['x-mine'])
+    },
+  }),
+  ...cases('security()', {
+    'throws at start for a bad option, naming it': () => {
+      const platform = new TestPlatform()
+      assert.throws(() => security({} as never), /security\(\): platform is missing/)
+      for (const maxBodyBytes of [-1, 1.5, Number.NaN, Number.POSITIVE_INFINITY, '1mb' as never]) {
+        assert.throws(() => security({ platform, maxBodyBytes }), /maxBodyBytes/)
+      }
+      assert.throws(() => security({ platform, hosts: ['*.example.com'] }), /hosts/)
+      assert.throws(() => security({ platform, cors: { origins: ['*'] } }), /cors\.origins/)
+      assert.throws(() => security({ platform, headers: { referrerPolicy: 'a\r\nb' } }), /headers\.referrerPolicy/)
+    },
+    'records each refusal with its reason': async () => {
+      const { app, events, platform } = secured({ hosts: ['localhost'], maxBodyBytes: 3 })
+      await app.request(rawRequest('/a//b'))
+      await app.request(new Request('http://evil.example/'))
+      await app.request(new Request('http://localhost/', { headers: { host: 'evil.example' } }))
+      await app.request('/', { method: 'POST', body: 'long' })
+      await platform.settled()
+      assert.deepEqual(
+        events.map(({ type, level, reason }) => [type, level, reason]),
+        [
+          ['path.refused', 'warn', 'empty_segment'],
+          ['host.refused', 'warn', 'foreign_host'],
+          ['host.refused', 'warn', 'host_mismatch'],
+          ['body.refused', 'warn', 'body.too_large'],
+        ],
+      )
+    },
+    'records a thrown error as a fault, and a chosen HTTPException not': async () => {
+      const { app, events, platform } = secured()
+      app.get('/error', () => {
+        throw new RangeError('hunter2')
+      })
+      app.get('/chosen', () => {
+        throw new HTTPException(418)
+      })
+      await quietly(() => app.request('/error'))
+      await app.request('/chosen')
+      await platform.settled()
+      assert.deepEqual(events.map(({ type, reason }) => [type, reason]), [['fault', 'RangeError']])
+    },
+    'turns the default 500 of Hono into a problem': async () => {
+      const { app } = secured()
+      app.get('/', () => {
+        throw new Error('hunter2')
+      })
+      const response = await quietly(() => app.request('/'))
+      assert.equal(response.headers.get('content-type'), 'application/problem+json')
+      assert.equal(((await response.json()) as { code: string }).code, 'internal')
+    },
+    'leaves a 404 that a handler chose as it is': async () => {
+      const { app } = secured()
+      app.get('/a', (c) => c.json({ error: 'no such agent' }, 404))
+      app.get('/b', (c) => c.text('no such agent', 404))
+      assert.deepEqual(await (await app.request('/a')).json(), { error: 'no such agent' })
+      assert.equal(await (await app.request('/b')).text(), 'no such agent')
+    },
+    'keeps answers to a principal out of caches, unless the handler chose': async () => {
+      // GHSA-p77w-8qqv-26rm
+      const { app } = secured()
+      app.get('/open', (c) => c.text('ok'))
+      app.use(authenticate(apiKeys({ keys: [digestApiKey('k')] })))
+      app.get('/mine', (c) => c.text('ok')).get('/chosen', (c) => c.text('ok', 200, { 'cache-control': 'private' }))
+      const init = { headers: { 'x-api-key': 'k' } }
+      assert.equal((await app.request('/mine', init)).headers.get('cache-control'), 'no-store')
+      assert.equal((await app.request('/mine')).headers.get('cache-control'), 'no-store')
+      assert.equal((await app.request('/chosen', init)).headers.get('cache-control'), 'private')
+      assert.equal((await app.request('/open', init)).headers.get('cache-control'), null)
+    },
+    'keeps every Set-Cookie apart, also on immutable headers': async () => {
+      // GHSA-j6c9-x7qj-28xf
+      const { app } = secured()
+      const headers: [string, string][] = [
+        ['set-cookie', 'a=1; Path=/'],
+        ['set-cookie', 'b=2; Expires=Sat, 21 Nov 2026 00:00:00 GMT'],
+      ]
+      app.get('/', () => new Response('x', { headers })).get('/fetched', () => immutable('x', { headers }))
+      assert.equal((await app.request('/')).headers.getSetCookie().length, 2)
+      assert.equal((await app.request('/fetched')).headers.getSetCookie().length, 2)
+    },
+    'tells 1,000 interleaved requests apart': async () => {
+      // H fab3b136: a process-wide context survived an await.
+      const { app } = secured()
+      const ids = Array.from({ length: 20 }, (_, i) => `user-${i}`)
+      app.use(authenticate(apiKeys({ keys: ids.map((id) => ({ id, digest: digestApiKey(id) })) })))
+      app.post('/:id', async (c) => {
+        await c.req.text()
+        return c.json([c.req.param('id'), (c.var as unknown as { principal: { id: string } }).principal.id])
+      })
+      const answers = Array.from({ length: 1000 }, async (_, i) => {
+        const id = ids[(i * 7) % ids.length]!
+        const answer = await app.request(`/${id}`, { method: 'POST', body: 'x'.repeat(i), headers: { 'x-api-key': id } })
+        assert.deepEqual(await answer.json(), [id, id])
+      })
+      await Promise.all(answers)
+    },
+    'serves a store-less app': async () => {
+      const { sink } = keepEvents()
+      const { Hono } = await import('hono')
+      const app = new Hono().use(security({ platform: new TestPlatform(), clock: new StoppedClock(), events: sink }))
+      app.get('/', (c) => c.text('ok'))
+      assert.equal((await app.request('/', {}, peer('203.0.113.9'))).status, 200)
+    },
+  }),
+]

@@ -1,5 +1,14 @@
 /** One process: bare Hono and the guarded app, interleaved in rounds. Prints one line of JSON. */
-import { apiKeys, authenticate, digestApiKey, makeApiKey, memoryStore, type Platform, rateLimit, security } from 'hinoban'
+import {
+  apiKeys,
+  authenticate,
+  digestApiKey,
+  makeApiKey,
+  memoryStore,
+  type Platform,
+  rateLimit,
+  security,
+} from 'hinoban'
 import { ChatText, validate } from 'hinoban/validate'
 import { Hono } from 'hono'
 import { validator } from 'hono/validator'
@@ -15,17 +24,39 @@ const guardedApi = new Hono()
   .use(rateLimit({ quota: 10_000_000, periodSeconds: 60 }))
   .use(authenticate(apiKeys({ keys: [digestApiKey(key)] })))
   .get('/me', (c) => c.json({ id: 'me' }))
-  .post('/chat', validate('json', z.object({ message: ChatText })), (c) => c.json({ reply: c.req.valid('json').message }))
-const guarded = new Hono().use(security({ platform, store: memoryStore(), cors: { origins: ['https://app.example'] } })).route('/api', guardedApi)
+  .post('/chat', validate('json', z.object({ message: ChatText })), (c) =>
+    c.json({ reply: c.req.valid('json').message }),
+  )
+const guarded = new Hono()
+  .use(security({ platform, store: memoryStore(), cors: { origins: ['https://app.example'] } }))
+  .route('/api', guardedApi)
 const bare = new Hono()
   .get('/api/me', (c) => c.json({ id: 'me' }))
-  .post('/api/chat', validator('json', (value) => value as { message: string }), (c) => c.json({ reply: c.req.valid('json').message }))
+  .post(
+    '/api/chat',
+    validator('json', (value) => value as { message: string }),
+    (c) => c.json({ reply: c.req.valid('json').message }),
+  )
 
-const headers = { authorization: `Bearer ${key}`, accept: 'application/json', 'user-agent': 'bench', 'accept-encoding': 'gzip', 'content-type': 'application/json' }
+const headers = {
+  authorization: `Bearer ${key}`,
+  accept: 'application/json',
+  'user-agent': 'bench',
+  'accept-encoding': 'gzip',
+  'content-type': 'application/json',
+}
 // Each runtime's own peer address, as its server would give it.
-const env = { incoming: { socket: { remoteAddress: '203.0.113.7' } }, requestIP: () => ({ address: '203.0.113.7' }), remoteAddr: { transport: 'tcp', hostname: '203.0.113.7' } }
+const env = {
+  incoming: { socket: { remoteAddress: '203.0.113.7' } },
+  requestIP: () => ({ address: '203.0.113.7' }),
+  remoteAddr: { transport: 'tcp', hostname: '203.0.113.7' },
+}
 const get = { headers }
-const post = { method: 'POST', headers: { ...headers, 'content-length': '31' }, body: '{"message":"Hello over there!"}\n' }
+const post = {
+  method: 'POST',
+  headers: { ...headers, 'content-length': '31' },
+  body: '{"message":"Hello over there!"}\n',
+}
 
 const candidates: [name: string, app: Hono, path: string, init: RequestInit][] = [
   ['bare GET', bare, '/api/me', get],
@@ -33,7 +64,7 @@ const candidates: [name: string, app: Hono, path: string, init: RequestInit][] =
   ['bare POST', bare, '/api/chat', post],
   ['guarded POST', guarded as unknown as Hono, '/api/chat', post],
 ]
-const times: Record<string, number[]> = {}
+const times: Record<string, number[]> = Object.fromEntries(candidates.map(([name]) => [name, []]))
 for (let round = -2; round < rounds; round++) {
   for (const [name, app, path, init] of candidates) {
     const start = performance.now()
@@ -42,7 +73,7 @@ for (let round = -2; round < rounds; round++) {
       if (answer.status !== 200) throw new Error(`${name} answered ${answer.status}: ${await answer.text()}`)
     }
     // The first two rounds warm up.
-    if (round >= 0) (times[name] ??= []).push(((performance.now() - start) * 1000) / iterations)
+    if (round >= 0) times[name]!.push(((performance.now() - start) * 1000) / iterations)
   }
 }
 console.log(JSON.stringify({ runtime, rounds, iterations, microseconds: times }))

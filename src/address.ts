@@ -73,7 +73,12 @@ export function networkTest(networks: readonly string[]): (ip: string) => boolea
  * Finds the client behind declared proxies: the header's hops from the right, while each is a trusted proxy itself. What
  * stands left of the first untrusted hop is the client's own claim and is never read.
  */
-export function clientAddress(peer: Address, header: string | null, kind: TrustedProxies['header'], trusted: (ip: string) => boolean): Address {
+export function clientAddress(
+  peer: Address,
+  header: string | null,
+  kind: TrustedProxies['header'],
+  trusted: (ip: string) => boolean,
+): Address {
   if (peer.ip === null || header === null || !trusted(peer.ip)) return peer
   const hops = header.split(',', MAX_HOPS + 1)
   if (hops.length > MAX_HOPS) return UNKNOWN_ADDRESS
@@ -106,7 +111,9 @@ function parseNetwork(text: string): Network {
     const bits = length === undefined ? 128 : /^(?:0|[1-9]\d{0,2})$/.test(length) ? Number(length) + offset : Number.NaN
     if (bits <= 128) return { groups, bits }
   }
-  throw new RangeError(`${JSON.stringify(text)} is no IP address or CIDR range; write for example "10.0.0.0/8" or "2001:db8::/32".`)
+  throw new RangeError(
+    `${JSON.stringify(text)} is no IP address or CIDR range; write for example "10.0.0.0/8" or "2001:db8::/32".`,
+  )
 }
 
 function sameNetwork(groups: Groups, range: Network): boolean {

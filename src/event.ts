@@ -120,7 +120,14 @@ export class EventQueue {
     if (events.length === 0) return
     this.#pending = []
     if (this.#dropped > 0) {
-      events.push({ ...events[0]!, type: 'events.dropped', level: 'error', reason: 'queue_full', resource: null, count: this.#dropped })
+      events.push({
+        ...events[0]!,
+        type: 'events.dropped',
+        level: 'error',
+        reason: 'queue_full',
+        resource: null,
+        count: this.#dropped,
+      })
       this.#dropped = 0
     }
     const batch = { count: events.length, since: this.#clock.now() }

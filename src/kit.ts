@@ -1,7 +1,7 @@
 import type { Context, Env, MiddlewareHandler, Next } from 'hono'
-import { addressBucket, type Address } from './address.ts'
+import { type Address, addressBucket } from './address.ts'
 import { type Clock, systemClock } from './clock.ts'
-import { type EventLevel, EventQueue, eventText, type EventType, lineSink, type Sink } from './event.ts'
+import { type EventLevel, EventQueue, type EventType, eventText, lineSink, type Sink } from './event.ts'
 import type { Exchange } from './exchange.ts'
 import { requestAuthority } from './fields.ts'
 import type { Platform } from './platform.ts'
@@ -74,7 +74,9 @@ export class KitBase {
   constructor(owner: string, options: KitOptions) {
     const { platform, store, mode = 'production', clock = systemClock, events, formatProblem } = options
     if (!platform) {
-      throw new TypeError(`${owner}: platform is missing. Pass the runtime's: import { platform } from 'hinoban/node' (or /bun, /deno, /cloudflare).`)
+      throw new TypeError(
+        `${owner}: platform is missing. Pass the runtime's: import { platform } from 'hinoban/node' (or /bun, /deno, /cloudflare).`,
+      )
     }
     if (mode !== 'production' && mode !== 'development') {
       throw new TypeError(`${owner}: mode must be 'production' or 'development'.`)
@@ -182,7 +184,11 @@ export class Kit implements Exchange {
     if (error instanceof StoreOutage) {
       this.emit({ type: 'store.outage', level: 'error' })
       return new Problem(
-        { code: 'store.outage', detail: 'The server cannot decide this request at the moment. Try again shortly.', headers: { 'retry-after': '1' } },
+        {
+          code: 'store.outage',
+          detail: 'The server cannot decide this request at the moment. Try again shortly.',
+          headers: { 'retry-after': '1' },
+        },
         { cause: error },
       )
     }
@@ -201,7 +207,11 @@ export type StepAnswer = Response | undefined | PromiseLike<Response | undefined
  *
  * @param owner how messages name the layer, such as `rateLimit()`
  */
-export function layer<E extends Env>(owner: string, options: KitOptions, step: (kit: Kit, c: Context) => StepAnswer): MiddlewareHandler<E> {
+export function layer<E extends Env>(
+  owner: string,
+  options: KitOptions,
+  step: (kit: Kit, c: Context) => StepAnswer,
+): MiddlewareHandler<E> {
   if (options.store) requireAtomic(owner, options.store)
   const own = options.platform ? new KitBase(owner, options) : null
   const run = (kit: Kit, c: Context, next: Next): unknown => {
@@ -258,7 +268,8 @@ export async function closing(kit: Kit, c: Context, rest: () => unknown): Promis
   try {
     const answer = await rest()
     if (isResponse(answer) && !c.finalized) c.res = answer
-    if (!c.finalized || !isResponse(c.res)) replaceResponse(c, kit.refuse({ code: 'internal', detail: 'The handler gave no response.' }))
+    if (!c.finalized || !isResponse(c.res))
+      replaceResponse(c, kit.refuse({ code: 'internal', detail: 'The handler gave no response.' }))
   } catch (error) {
     // Hono catches an Error where it is thrown; what comes here is a step's own fault, or no Error at all.
     const problem = kit.fault(error)
@@ -266,7 +277,11 @@ export async function closing(kit: Kit, c: Context, rest: () => unknown): Promis
     replaceResponse(c, kit.refuse(problem.refusal))
   }
   // A Problem renders itself in the standard shape; what an app's own onError answered is left alone.
-  if (c.error instanceof Problem && kit.base.formatProblem && c.res.headers.get('content-type') === 'application/problem+json') {
+  if (
+    c.error instanceof Problem &&
+    kit.base.formatProblem &&
+    c.res.headers.get('content-type') === 'application/problem+json'
+  ) {
     replaceResponse(c, kit.refuse(c.error.refusal))
   }
   writeHeaders(c, kit.headers)
@@ -283,7 +298,9 @@ export function replaceResponse(c: Context, response: Response): void {
 
 /** Whether a value is a Response of any realm: on Node a fetched one is no instance of the global class. */
 export function isResponse(value: unknown): value is Response {
-  return typeof value === 'object' && value !== null && typeof (value as Response).status === 'number' && 'headers' in value
+  return (
+    typeof value === 'object' && value !== null && typeof (value as Response).status === 'number' && 'headers' in value
+  )
 }
 
 function writeHeaders(c: Context, headers: readonly PendingHeader[]): void {
@@ -309,7 +326,8 @@ function write(headers: Headers, { name, value, how }: PendingHeader): void {
 function appendToken(headers: Headers, name: string, token: string): void {
   const present = headers.get(name)
   const tokens = present?.split(',').map((one) => one.trim().toLowerCase()) ?? []
-  if (!tokens.includes(token.toLowerCase()) && !tokens.includes('*')) headers.set(name, present ? `${present}, ${token}` : token)
+  if (!tokens.includes(token.toLowerCase()) && !tokens.includes('*'))
+    headers.set(name, present ? `${present}, ${token}` : token)
 }
 
 /** @throws {TypeError} for a store that may answer with old state, where exactness is promised. */

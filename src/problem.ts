@@ -17,7 +17,7 @@ export const PROBLEMS = {
   'body.unsupported_type': { status: 415, title: 'Content type not supported' },
   'cors.origin_not_allowed': { status: 403, title: 'Origin not allowed' },
   'host.not_allowed': { status: 403, title: 'Host not allowed' },
-  'internal': { status: 500, title: 'Internal error' },
+  internal: { status: 500, title: 'Internal error' },
   'limit.exceeded': { status: 429, title: 'Too many requests' },
   'path.not_canonical': { status: 400, title: 'Path not canonical' },
   'route.not_found': { status: 404, title: 'Not found' },
@@ -83,7 +83,13 @@ export type Refusals = {
 /** The details of a refusal. */
 export function problemDetails(refusal: Refusal): ProblemDetails {
   const { status, title } = PROBLEMS[refusal.code]
-  const details = { type: PROBLEM_TYPE_PREFIX + refusal.code, title, status, code: refusal.code, detail: refusal.detail }
+  const details = {
+    type: PROBLEM_TYPE_PREFIX + refusal.code,
+    title,
+    status,
+    code: refusal.code,
+    detail: refusal.detail,
+  }
   return refusal.errors ? { ...details, errors: refusal.errors } : details
 }
 

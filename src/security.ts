@@ -1,14 +1,14 @@
 import type { Context, MiddlewareHandler } from 'hono'
 import { type Address, clientAddress, networkTest, type TrustedProxies } from './address.ts'
-import { hostTest } from './http/hosts.ts'
+import type { EventType } from './event.ts'
 import { DEFAULT_MAX_BODY_BYTES, declaredFault, readBody } from './http/body.ts'
 import { type Cors, type CorsOptions, makeCors } from './http/cors.ts'
 import { type HeaderOptions, securityHeaders } from './http/headers.ts'
+import { hostTest } from './http/hosts.ts'
 import { pathFault, rawPath } from './http/path.ts'
 import { closing, isResponse, Kit, KitBase, type KitEnv, type KitOptions, replaceResponse } from './kit.ts'
 import type { Platform } from './platform.ts'
 import type { Refusal } from './problem.ts'
-import type { EventType } from './event.ts'
 
 /** What {@link security} takes. Only `platform` is required. */
 export interface SecurityOptions extends KitOptions {
@@ -85,12 +85,16 @@ function refuse(kit: Kit, guarded: Guarded | null): Response | undefined {
 function guardTarget(c: Context, kit: Kit, allowsHost: ((authority: string) => boolean) | null): Guarded | null {
   const fault = pathFault(rawPath(c.req.raw.url))
   if (fault) {
-    const detail = 'The path must be in canonical form: no empty or dot segments, no encoded slashes, no needless or double encoding.'
+    const detail =
+      'The path must be in canonical form: no empty or dot segments, no encoded slashes, no needless or double encoding.'
     return { event: 'path.refused', reason: fault, refusal: { code: 'path.not_canonical', detail } }
   }
   const { authority } = kit
   if (authority !== null && allowsHost?.(authority) !== false) return null
-  const detail = authority === null ? 'The request names two different hosts, or none.' : 'This server does not answer for that host.'
+  const detail =
+    authority === null
+      ? 'The request names two different hosts, or none.'
+      : 'This server does not answer for that host.'
   const reason = authority === null ? 'host_mismatch' : 'foreign_host'
   return { event: 'host.refused', reason, refusal: { code: 'host.not_allowed', detail } }
 }
@@ -105,7 +109,8 @@ function makeReadable(kit: Kit, cors: Cors): void {
 
 function answerPreflight(kit: Kit, cors: Cors): Response | undefined {
   const origin = kit.header('origin')
-  if (kit.method !== 'OPTIONS' || origin === null || kit.header('access-control-request-method') === null) return undefined
+  if (kit.method !== 'OPTIONS' || origin === null || kit.header('access-control-request-method') === null)
+    return undefined
   if (cors.allows(origin)) return new Response(null, { status: 204, headers: cors.preflightHeaders })
   const refusal: Refusal = { code: 'cors.origin_not_allowed', detail: 'Pages of this origin may not call this server.' }
   return refuse(kit, { event: 'cors.refused', reason: 'origin', refusal })
@@ -134,7 +139,8 @@ async function replaceHonoDefaults(c: Context, kit: Kit): Promise<void> {
   if (!c.res.headers.get('content-type')?.startsWith('text/plain') || c.res.headers.has('content-length')) return
   const text = await firstChunk(c.res)
   if (fault && text === 'Internal Server Error') replaceResponse(c, kit.refuse(fault.refusal))
-  else if (text === '404 Not Found') replaceResponse(c, kit.refuse({ code: 'route.not_found', detail: 'Nothing is here.' }))
+  else if (text === '404 Not Found')
+    replaceResponse(c, kit.refuse({ code: 'route.not_found', detail: 'Nothing is here.' }))
 }
 
 async function firstChunk(response: Response): Promise<string> {

@@ -20,11 +20,16 @@ export function readMode(env: Environment): Mode {
  * @example
  * const { VAULT_SECRET } = requireSettings(env, { VAULT_SECRET: 'openssl rand -hex 32' })
  */
-export function requireSettings<Name extends string>(env: Environment, settings: Readonly<Record<Name, string>>): Record<Name, string> {
+export function requireSettings<Name extends string>(
+  env: Environment,
+  settings: Readonly<Record<Name, string>>,
+): Record<Name, string> {
   const names = Object.keys(settings) as Name[]
   const missing = names.filter((name) => readText(env, name) === null)
   if (missing.length > 0) {
-    throw new TypeError(`Missing settings:\n${missing.map((name) => `  ${name}  (make one: ${settings[name]})`).join('\n')}`)
+    throw new TypeError(
+      `Missing settings:\n${missing.map((name) => `  ${name}  (make one: ${settings[name]})`).join('\n')}`,
+    )
   }
   return Object.fromEntries(names.map((name) => [name, readText(env, name)!])) as Record<Name, string>
 }
@@ -45,9 +50,15 @@ export function readLimit(env: Environment, name: string, otherwise: number): nu
  * The origins of a setting such as `CORS_ORIGIN=https://a.example,https://b.example`, with those that are always let in.
  * Unset, it is `http://localhost:5173` in development and nothing in production.
  */
-export function readOrigins(env: Environment, name: string, mode: Mode, always: readonly string[] = []): readonly string[] {
+export function readOrigins(
+  env: Environment,
+  name: string,
+  mode: Mode,
+  always: readonly string[] = [],
+): readonly string[] {
   const text = readText(env, name)
-  const configured = text?.split(',').map((origin) => origin.trim()) ?? (mode === 'development' ? ['http://localhost:5173'] : [])
+  const configured =
+    text?.split(',').map((origin) => origin.trim()) ?? (mode === 'development' ? ['http://localhost:5173'] : [])
   return [...new Set([...configured, ...always])]
 }
 

@@ -162,7 +162,14 @@ export const addressCases: readonly Case[] = [
   }),
   ...cases('isLoopback()', {
     'is true for a socket peer on 127.0.0.0/8 or ::1, in any spelling': () => {
-      for (const ip of ['127.0.0.1', '127.255.255.254', '::1', '::ffff:127.0.0.1', '::ffff:7f00:1', '0:0:0:0:0:0:0:1']) {
+      for (const ip of [
+        '127.0.0.1',
+        '127.255.255.254',
+        '::1',
+        '::ffff:127.0.0.1',
+        '::ffff:7f00:1',
+        '0:0:0:0:0:0:0:1',
+      ]) {
         assert.equal(isLoopback(makeAddress(ip, 'socket')), true, ip)
       }
     },
@@ -209,15 +216,35 @@ export const addressCases: readonly Case[] = [
     'throws at start for what is no address or range, naming it': () => {
       // CVE-2026-47674
       for (const text of BAD_NETWORKS) {
-        assert.throws(() => networkTest([text]), (error) => error instanceof RangeError && error.message.includes(JSON.stringify(text)), text)
+        assert.throws(
+          () => networkTest([text]),
+          (error) => error instanceof RangeError && error.message.includes(JSON.stringify(text)),
+          text,
+        )
       }
     },
     'holds the addresses of a range and no other': () => {
       const inside = networkTest(['10.0.0.0/8', '192.168.1.128/25', '2001:db8::/33', '203.0.113.7'])
-      for (const ip of ['10.0.0.0', '10.255.255.255', '192.168.1.128', '2001:db8:7fff::1', '203.0.113.7', '::ffff:10.1.2.3']) {
+      for (const ip of [
+        '10.0.0.0',
+        '10.255.255.255',
+        '192.168.1.128',
+        '2001:db8:7fff::1',
+        '203.0.113.7',
+        '::ffff:10.1.2.3',
+      ]) {
         assert.equal(inside(ip), true, ip)
       }
-      for (const ip of ['11.0.0.0', '9.255.255.255', '192.168.1.127', '2001:db8:8000::1', '203.0.113.8', '::a00:1', 'x', '']) {
+      for (const ip of [
+        '11.0.0.0',
+        '9.255.255.255',
+        '192.168.1.127',
+        '2001:db8:8000::1',
+        '203.0.113.8',
+        '::a00:1',
+        'x',
+        '',
+      ]) {
         assert.equal(inside(ip), false, ip)
       }
     },
@@ -247,11 +274,23 @@ export const addressCases: readonly Case[] = [
       // GHSA-xh87-mx6m-69f3; B 1.6.21: the leftmost entry is the client's own claim.
       for (const spoofed of ['', '127.0.0.1, ', '10.0.0.9, ', 'x, ', ', ', '"1.2.3.4, ', '8.8.8.8, 8.8.4.4, ']) {
         assert.deepEqual(behind(`${spoofed}203.0.113.5`), { ip: '203.0.113.5', source: 'proxy' }, spoofed)
-        assert.deepEqual(behind(`${spoofed}203.0.113.5, 10.0.0.2,10.0.0.3`), { ip: '203.0.113.5', source: 'proxy' }, spoofed)
+        assert.deepEqual(
+          behind(`${spoofed}203.0.113.5, 10.0.0.2,10.0.0.3`),
+          { ip: '203.0.113.5', source: 'proxy' },
+          spoofed,
+        )
       }
     },
     'is unknown when the deciding hop is no address': () => {
-      for (const hop of ['', 'unknown', '127.1', '_hidden', '1.2.3.4:99999x', '203.0.113.5,', '203.0.113.5, junk, 10.0.0.2']) {
+      for (const hop of [
+        '',
+        'unknown',
+        '127.1',
+        '_hidden',
+        '1.2.3.4:99999x',
+        '203.0.113.5,',
+        '203.0.113.5, junk, 10.0.0.2',
+      ]) {
         assert.deepEqual(behind(hop), UNKNOWN_ADDRESS, hop)
       }
     },
@@ -280,7 +319,16 @@ export const addressCases: readonly Case[] = [
       for (const [header, ip] of nodes) assert.deepEqual(behind(header, 'forwarded'), { ip, source: 'proxy' }, header)
     },
     'is unknown for a Forwarded element without a readable node': () => {
-      for (const header of ['', 'for=unknown', 'for=_secret', 'by=10.0.0.1', 'for="203.0.113.5', 'xfor=203.0.113.5', 'for=2001:db8::1', 'for=127.1']) {
+      for (const header of [
+        '',
+        'for=unknown',
+        'for=_secret',
+        'by=10.0.0.1',
+        'for="203.0.113.5',
+        'xfor=203.0.113.5',
+        'for=2001:db8::1',
+        'for=127.1',
+      ]) {
         assert.deepEqual(behind(header, 'forwarded'), UNKNOWN_ADDRESS, header)
       }
     },
@@ -289,7 +337,14 @@ export const addressCases: readonly Case[] = [
     'a spoofed forwarding header changes nothing where no proxy is declared': async () => {
       const { app } = secured()
       app.get('/', (c) => c.json(c.var.security.address()))
-      for (const name of ['x-forwarded-for', 'forwarded', 'x-real-ip', 'x_forwarded_for', 'cf-connecting-ip', 'true-client-ip']) {
+      for (const name of [
+        'x-forwarded-for',
+        'forwarded',
+        'x-real-ip',
+        'x_forwarded_for',
+        'cf-connecting-ip',
+        'true-client-ip',
+      ]) {
         const answer = await app.request('/', { headers: { [name]: 'for=127.0.0.1' } }, peer('203.0.113.9'))
         assert.deepEqual(await answer.json(), { ip: '203.0.113.9', source: 'socket' }, name)
       }
@@ -315,7 +370,10 @@ export const addressCases: readonly Case[] = [
       assert.deepEqual(await direct.json(), { ip: '203.0.113.9', source: 'socket' })
     },
     'a bad proxy range throws at start': () => {
-      assert.throws(() => secured({ trustedProxies: { networks: ['10.0.0.0/33'], header: 'x-forwarded-for' } }), RangeError)
+      assert.throws(
+        () => secured({ trustedProxies: { networks: ['10.0.0.0/33'], header: 'x-forwarded-for' } }),
+        RangeError,
+      )
     },
   }),
 ]

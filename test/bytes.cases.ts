@@ -46,7 +46,8 @@ export const bytesCases: readonly Case[] = [
   ...cases('fromBase64Url()', {
     'takes the canonical spelling alone, so that no two texts give the same bytes': () => {
       assert.deepEqual([...fromBase64Url('Zg')!], [0x66])
-      for (const text of ['Zh', 'Zg==', 'Zg=', 'Z', 'Zm8/', 'Zm8+', 'Zm 8', 'Zm8\n', 'Zm9', 'é']) assert.equal(fromBase64Url(text), null, text)
+      for (const text of ['Zh', 'Zg==', 'Zg=', 'Z', 'Zm8/', 'Zm8+', 'Zm 8', 'Zm8\n', 'Zm9', 'é'])
+        assert.equal(fromBase64Url(text), null, text)
     },
   }),
   ...cases('randomBytes()', {

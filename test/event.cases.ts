@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import fc from 'fast-check'
 import { EventQueue, eventLine, eventText, lineSink, type SecurityEvent } from '../src/event.ts'
 import { type Case, cases } from './cases.ts'
-import { keepEvents, secured, StoppedClock } from './support/fixtures.ts'
+import { keepEvents, StoppedClock, secured } from './support/fixtures.ts'
 
 function event(fields: Partial<SecurityEvent> = {}): SecurityEvent {
   return {
@@ -43,7 +43,6 @@ const HOSTILE = [
   '\ud800',
   '%0a%0d',
 ]
-// biome-ignore lint/suspicious/noControlCharactersInRegex: the characters that must not be there
 const UNSAFE = /[\u0000-\u001f\u007f-\u009f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff]/
 
 function assertOneLine(text: string): void {
@@ -68,10 +67,18 @@ export const eventCases: readonly Case[] = [
     'writes from its level on': async () => {
       const lines: string[] = []
       const all: string[] = []
-      const batch = [event({ level: 'debug' }), event({ level: 'info' }), event({ level: 'warn' }), event({ level: 'error' })]
+      const batch = [
+        event({ level: 'debug' }),
+        event({ level: 'info' }),
+        event({ level: 'warn' }),
+        event({ level: 'error' }),
+      ]
       await lineSink((line) => void lines.push(line))(batch)
       await lineSink((line) => void all.push(line), 'debug')(batch)
-      assert.deepEqual(lines.map((line) => JSON.parse(line).level), ['info', 'warn', 'error'])
+      assert.deepEqual(
+        lines.map((line) => JSON.parse(line).level),
+        ['info', 'warn', 'error'],
+      )
       assert.equal(all.length, 4)
     },
   }),
@@ -88,7 +95,10 @@ export const eventCases: readonly Case[] = [
       for (let i = 0; i < 5; i++) queue.push(event({ at: 1_780_000_000_000 + i }))
       queue.push(event({ at: 1_780_000_001_000 }))
       await queue.flush()
-      assert.deepEqual(events.map((one) => one.count), [1, 5])
+      assert.deepEqual(
+        events.map((one) => one.count),
+        [1, 5],
+      )
     },
     'does not fold events of another type, reason or address, nor any but warnings': async () => {
       const { events, sink } = keepEvents()
@@ -183,7 +193,9 @@ export const eventCases: readonly Case[] = [
         return c.text('ok')
       })
       const path = '/caf%C3%A9/%E2%80%A8%E2%80%AEx'
-      await app.request(`${path}?token=hunter2`, { headers: { origin: 'null"\u0085', 'user-agent': `\u009b31m${'a'.repeat(400)}` } })
+      await app.request(`${path}?token=hunter2`, {
+        headers: { origin: 'null"\u0085', 'user-agent': `\u009b31m${'a'.repeat(400)}` },
+      })
       await platform.settled()
       assert.equal(platform.lines.length, 1)
       const line = platform.lines[0]!

@@ -18,7 +18,8 @@ export const fieldsCases: readonly Case[] = [
       )
     },
     'throws for what could leave the header': () => {
-      for (const text of ['a\r\nb', '\n', '\u0000', '\u007f', 'é', '\u2028', '\t']) assert.throws(() => quotedString(text), RangeError)
+      for (const text of ['a\r\nb', '\n', '\u0000', '\u007f', 'é', '\u2028', '\t'])
+        assert.throws(() => quotedString(text), RangeError)
     },
   }),
   ...cases('bearerToken()', {
@@ -29,17 +30,44 @@ export const fieldsCases: readonly Case[] = [
     },
     'knows nothing of another scheme, nor of one that only begins alike': () => {
       // CVE-2026-47673: any scheme was once accepted.
-      for (const text of [null, '', 'Basic abc', 'Foo abc', 'Bearerx abc', 'BearerToken', 'DPoP abc', 'abc', 'Bear er', '"Bearer" x']) {
+      for (const text of [
+        null,
+        '',
+        'Basic abc',
+        'Foo abc',
+        'Bearerx abc',
+        'BearerToken',
+        'DPoP abc',
+        'abc',
+        'Bear er',
+        '"Bearer" x',
+      ]) {
         assert.deepEqual(bearerToken(text), { kind: 'absent' }, String(text))
       }
     },
     'calls Bearer without one clean token malformed': () => {
-      for (const text of ['Bearer', 'Bearer ', 'Bearer  abc', 'Bearer\tabc', 'Bearer abc def', 'Bearer a,b', 'Bearer a, Bearer b', 'Bearer,abc', 'Bearer é', 'Bearer a=b', 'Bearer "abc"', 'Bearer abc\n']) {
+      for (const text of [
+        'Bearer',
+        'Bearer ',
+        'Bearer  abc',
+        'Bearer\tabc',
+        'Bearer abc def',
+        'Bearer a,b',
+        'Bearer a, Bearer b',
+        'Bearer,abc',
+        'Bearer é',
+        'Bearer a=b',
+        'Bearer "abc"',
+        'Bearer abc\n',
+      ]) {
         assert.deepEqual(bearerToken(text), { kind: 'malformed' }, text)
       }
     },
     'answers any text at once': () => {
-      fc.assert(fc.property(fc.string({ unit: 'binary' }), (text) => void bearerToken(`Bearer ${text}`)), { seed: 8, numRuns: 2000 })
+      fc.assert(
+        fc.property(fc.string({ unit: 'binary' }), (text) => void bearerToken(`Bearer ${text}`)),
+        { seed: 8, numRuns: 2000 },
+      )
       assert.equal(bearerToken(`Bearer ${'='.repeat(65_536)}!`).kind, 'malformed')
       assert.equal(bearerToken(`Bearer ${'a='.repeat(32_768)}`).kind, 'malformed')
     },
@@ -52,7 +80,20 @@ export const fieldsCases: readonly Case[] = [
       assert.equal(normalAuthority('[::1]:08080', 'http:'), '[::1]:8080')
     },
     'is null for what is no authority': () => {
-      for (const text of ['', 'a b', 'user@host', 'host:', 'host:x', 'host:123456', 'a/b', 'a,b', '::1', '[::1', 'é.example', 'a\n']) {
+      for (const text of [
+        '',
+        'a b',
+        'user@host',
+        'host:',
+        'host:x',
+        'host:123456',
+        'a/b',
+        'a,b',
+        '::1',
+        '[::1',
+        'é.example',
+        'a\n',
+      ]) {
         assert.equal(normalAuthority(text, 'http:'), null, text)
       }
     },

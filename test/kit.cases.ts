@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict'
 import { Hono } from 'hono'
-import { authenticate } from '../src/auth/middleware.ts'
 import { localOnly, requireScope } from '../src/access/middleware.ts'
 import { apiKeys } from '../src/auth/api-keys.ts'
 import { digestApiKey } from '../src/auth/key-format.ts'
+import { authenticate } from '../src/auth/middleware.ts'
 import { emit, isResponse, KitBase, type KitOptions, kitOf, layer } from '../src/kit.ts'
 import { rateLimit } from '../src/limit/middleware.ts'
 import { Problem, type ProblemDetails } from '../src/problem.ts'
@@ -12,7 +12,7 @@ import { memoryStore } from '../src/store/memory.ts'
 import { validate } from '../src/validate/middleware.ts'
 import { IdParam } from '../src/validate/schemas.ts'
 import { type Case, cases } from './cases.ts'
-import { keepEvents, peer, quietly, secured, StoppedClock, TestPlatform } from './support/fixtures.ts'
+import { keepEvents, peer, quietly, StoppedClock, secured, TestPlatform } from './support/fixtures.ts'
 
 const KEY = 'a-key-for-tests'
 const scheme = apiKeys({ keys: [{ id: 'ci', digest: digestApiKey(KEY), scopes: ['run'] }] })
@@ -33,12 +33,21 @@ export const kitCases: readonly Case[] = [
     'names the option that is missing or wrong, and the mend': () => {
       const { platform } = parts()
       assert.throws(() => new KitBase('security()', {}), /security\(\): platform is missing.*hinoban\/node/)
-      assert.throws(() => new KitBase('security()', { platform, mode: 'prod' as never }), /mode must be 'production' or 'development'/)
+      assert.throws(
+        () => new KitBase('security()', { platform, mode: 'prod' as never }),
+        /mode must be 'production' or 'development'/,
+      )
     },
     'refuses an eventual store at start, also in plain JavaScript': () => {
       const eventual = { ...memoryStore(), consistency: 'eventual' } as unknown as AtomicStore
-      assert.throws(() => new KitBase('security()', { platform: new TestPlatform(), store: eventual }), /security\(\): store is eventually consistent/)
-      assert.throws(() => rateLimit({ quota: 1, periodSeconds: 1, store: eventual }), /rateLimit\(\): store is eventually consistent/)
+      assert.throws(
+        () => new KitBase('security()', { platform: new TestPlatform(), store: eventual }),
+        /security\(\): store is eventually consistent/,
+      )
+      assert.throws(
+        () => rateLimit({ quota: 1, periodSeconds: 1, store: eventual }),
+        /rateLimit\(\): store is eventually consistent/,
+      )
     },
     'is production unless told': () => {
       assert.equal(new KitBase('x', parts()).mode, 'production')
@@ -47,7 +56,20 @@ export const kitCases: readonly Case[] = [
     'writes events to the console of the platform unless told': async () => {
       const { platform } = parts()
       const base = new KitBase('x', { platform })
-      base.events.push({ type: 'fault', level: 'error', at: 0, method: 'GET', path: '/', address: 'unknown', principal: null, reason: null, resource: null, origin: null, userAgent: null, count: 1 })
+      base.events.push({
+        type: 'fault',
+        level: 'error',
+        at: 0,
+        method: 'GET',
+        path: '/',
+        address: 'unknown',
+        principal: null,
+        reason: null,
+        resource: null,
+        origin: null,
+        userAgent: null,
+        count: 1,
+      })
       await base.events.flush()
       assert.equal(platform.lines.length, 1)
     },
@@ -73,14 +95,23 @@ export const kitCases: readonly Case[] = [
       assert.equal((await app.request('/', {}, peer('127.0.0.1'))).status, 200)
     },
     'gives its kit to the layers behind it': async () => {
-      const app = new Hono().use(authenticate(scheme, parts())).use(requireScope('run')).use(rateLimit({ quota: 1, periodSeconds: 1 }))
+      const app = new Hono()
+        .use(authenticate(scheme, parts()))
+        .use(requireScope('run'))
+        .use(rateLimit({ quota: 1, periodSeconds: 1 }))
       app.get('/', (c) => c.text('ok'))
       assert.equal((await app.request('/', bearer)).status, 200)
       assert.equal((await app.request('/', bearer)).status, 429)
     },
     'answers 500 and runs no handler where there is no kit at all': async () => {
       let handled = 0
-      const layers = { rateLimit: rateLimit({ quota: 9, periodSeconds: 1 }), authenticate: authenticate(scheme), localOnly: localOnly(), requireScope: requireScope('run'), validate: validate('param', IdParam) }
+      const layers = {
+        rateLimit: rateLimit({ quota: 9, periodSeconds: 1 }),
+        authenticate: authenticate(scheme),
+        localOnly: localOnly(),
+        requireScope: requireScope('run'),
+        validate: validate('param', IdParam),
+      }
       for (const [name, middleware] of Object.entries(layers)) {
         const app = new Hono().get('/:id', middleware as never, (c) => c.text(`${++handled}`))
         const response = await app.request('/x', bearer, peer('127.0.0.1'))
@@ -97,12 +128,17 @@ export const kitCases: readonly Case[] = [
         return c.text('mine', 500)
       })
       assert.equal(await (await app.request('/')).text(), 'mine')
-      assert.match((cause as Error).message, /rateLimit\(\) found no kit.*security\(\{ platform, store \}\).*platform and store itself/)
+      assert.match(
+        (cause as Error).message,
+        /rateLimit\(\) found no kit.*security\(\{ platform, store \}\).*platform and store itself/,
+      )
     },
     'answers 500 and runs no handler where there is no store': async () => {
       let handled = 0
       const { platform } = parts()
-      const app = new Hono().use(rateLimit({ quota: 9, periodSeconds: 1, platform })).get('/', (c) => c.text(`${++handled}`))
+      const app = new Hono()
+        .use(rateLimit({ quota: 9, periodSeconds: 1, platform }))
+        .get('/', (c) => c.text(`${++handled}`))
       assert.equal((await app.request('/')).status, 500)
       assert.equal(handled, 0)
     },
@@ -122,14 +158,23 @@ export const kitCases: readonly Case[] = [
   ...cases('layer()', {
     'never runs the handler after a step that throws or rejects': async () => {
       let handled = 0
-      for (const step of [() => { throw new Error('broken') }, () => Promise.reject(new Error('broken')), () => Promise.reject('no Error')]) {
+      for (const step of [
+        () => {
+          throw new Error('broken')
+        },
+        () => Promise.reject(new Error('broken')),
+        () => Promise.reject('no Error'),
+      ]) {
         const { app, events, platform } = secured()
         app.use(layer('test()', {}, step)).get('/', (c) => c.text(`${++handled}`))
         const response = await app.request('/')
         assert.equal(response.status, 500)
         assert.equal((await problemOf(response)).code, 'internal')
         await platform.settled()
-        assert.deepEqual(events.map((event) => event.type), ['fault'])
+        assert.deepEqual(
+          events.map((event) => event.type),
+          ['fault'],
+        )
       }
       assert.equal(handled, 0)
     },
@@ -137,6 +182,7 @@ export const kitCases: readonly Case[] = [
       const { app } = secured()
       // An RPC promise of workerd is no Promise.
       const settled = Promise.resolve(new Response('late', { status: 418 }))
+      // biome-ignore lint/suspicious/noThenProperty: a thenable is what is tested
       const late: PromiseLike<Response> = { then: (resolve, reject) => settled.then(resolve, reject) }
       app.use(layer('test()', {}, () => late)).get('/', (c) => c.text('handled'))
       assert.equal((await app.request('/')).status, 418)
@@ -145,7 +191,13 @@ export const kitCases: readonly Case[] = [
   ...cases('A fault', {
     'goes to the onError of the app, which may answer in its own way': async () => {
       const { app } = secured()
-      app.use(layer('test()', {}, () => { throw new Error('secret detail') })).get('/', (c) => c.text('ok'))
+      app
+        .use(
+          layer('test()', {}, () => {
+            throw new Error('secret detail')
+          }),
+        )
+        .get('/', (c) => c.text('ok'))
       app.onError((error, c) => c.text(`mine: ${error instanceof Problem ? error.code : ''}`, 500))
       const response = await app.request('/')
       assert.equal(await response.text(), 'mine: internal')
@@ -153,18 +205,36 @@ export const kitCases: readonly Case[] = [
     },
     'keeps what onError answered though refusals have another shape': async () => {
       const { app } = secured({ formatProblem: ({ code }) => ({ error: code }) })
-      app.use(layer('test()', {}, () => { throw new Error('x') })).get('/', (c) => c.text('ok'))
+      app
+        .use(
+          layer('test()', {}, () => {
+            throw new Error('x')
+          }),
+        )
+        .get('/', (c) => c.text('ok'))
       app.onError((_error, c) => c.text('mine', 500))
       assert.equal(await (await app.request('/')).text(), 'mine')
     },
     'has the shape of other refusals where one is given': async () => {
       const { app } = secured({ formatProblem: ({ code }) => ({ error: code }) })
-      app.use(layer('test()', {}, () => { throw new Error('x') })).get('/', (c) => c.text('ok'))
+      app
+        .use(
+          layer('test()', {}, () => {
+            throw new Error('x')
+          }),
+        )
+        .get('/', (c) => c.text('ok'))
       assert.deepEqual(await (await app.request('/')).json(), { error: 'internal' })
     },
     'shows nothing of its cause': async () => {
       const { app, events, platform } = secured()
-      app.use(layer('test()', {}, () => { throw new Error('hunter2') })).get('/', (c) => c.text('ok'))
+      app
+        .use(
+          layer('test()', {}, () => {
+            throw new Error('hunter2')
+          }),
+        )
+        .get('/', (c) => c.text('ok'))
       const body = await (await app.request('/')).text()
       await platform.settled()
       assert.equal((body + JSON.stringify(events) + platform.lines.join()).includes('hunter2'), false)
@@ -177,10 +247,27 @@ export const kitCases: readonly Case[] = [
         emit(c, { type: 'credential.stored', level: 'info', resource: 'openai' })
         return c.text('ok')
       })
-      await app.request('/x?q=1', { method: 'POST', headers: { origin: 'https://a.example', 'user-agent': 'test' } }, peer('2001:db8::1'))
+      await app.request(
+        '/x?q=1',
+        { method: 'POST', headers: { origin: 'https://a.example', 'user-agent': 'test' } },
+        peer('2001:db8::1'),
+      )
       await platform.settled()
       assert.deepEqual(events, [
-        { type: 'credential.stored', level: 'info', at: Date.UTC(2026, 10, 21), method: 'POST', path: '/x', address: '2001:db8::1', principal: null, reason: null, resource: 'openai', origin: 'https://a.example', userAgent: 'test', count: 1 },
+        {
+          type: 'credential.stored',
+          level: 'info',
+          at: Date.UTC(2026, 10, 21),
+          method: 'POST',
+          path: '/x',
+          address: '2001:db8::1',
+          principal: null,
+          reason: null,
+          resource: 'openai',
+          origin: 'https://a.example',
+          userAgent: 'test',
+          count: 1,
+        },
       ])
     },
     'throws a Problem where no layer stands before': async () => {
@@ -207,7 +294,8 @@ export const kitCases: readonly Case[] = [
     'is true for responses alone, of whatever realm': () => {
       assert.equal(isResponse(new Response()), true)
       assert.equal(isResponse({ status: 200, headers: {} }), true)
-      for (const value of [null, undefined, 'x', 200, {}, { status: 200 }, { headers: {} }]) assert.equal(isResponse(value), false)
+      for (const value of [null, undefined, 'x', 200, {}, { status: 200 }, { headers: {} }])
+        assert.equal(isResponse(value), false)
     },
   }),
   ...cases('Events of a request', {

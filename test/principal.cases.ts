@@ -6,7 +6,11 @@ import { type Case, cases } from './cases.ts'
 export const principalCases: readonly Case[] = cases('makePrincipal()', {
   'never gives two principals one key': () => {
     const part = fc.oneof(fc.string(), fc.constantFrom(':', '%', '%3A', 'a:b', ''))
-    const parts = fc.tuple(part, part, part.filter((id) => id !== ''))
+    const parts = fc.tuple(
+      part,
+      part,
+      part.filter((id) => id !== ''),
+    )
     fc.assert(
       fc.property(parts, parts, (a, b) => {
         const [first, second] = [a, b].map(([scheme, issuer, id]) => makePrincipal({ scheme, issuer, id }).key)

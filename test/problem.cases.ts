@@ -1,6 +1,13 @@
 import assert from 'node:assert/strict'
 import { HTTPException } from 'hono/http-exception'
-import { PROBLEM_TYPE_PREFIX, PROBLEMS, Problem, type ProblemCode, problemDetails, renderProblem } from '../src/problem.ts'
+import {
+  PROBLEM_TYPE_PREFIX,
+  PROBLEMS,
+  Problem,
+  type ProblemCode,
+  problemDetails,
+  renderProblem,
+} from '../src/problem.ts'
 import { type Case, cases } from './cases.ts'
 
 export const problemCases: readonly Case[] = [
@@ -32,7 +39,10 @@ export const problemCases: readonly Case[] = [
       assert.equal(((await response.json()) as { code: string }).code, 'limit.exceeded')
     },
     'takes another shape, with status and headers as they were': async () => {
-      const response = renderProblem({ code: 'auth.missing', detail: 'No.', headers: { 'www-authenticate': 'Bearer' } }, ({ detail }) => ({ error: detail }))
+      const response = renderProblem(
+        { code: 'auth.missing', detail: 'No.', headers: { 'www-authenticate': 'Bearer' } },
+        ({ detail }) => ({ error: detail }),
+      )
       assert.equal(response.status, 401)
       assert.equal(response.headers.get('content-type'), 'application/json')
       assert.equal(response.headers.get('www-authenticate'), 'Bearer')
@@ -41,7 +51,10 @@ export const problemCases: readonly Case[] = [
   }),
   ...cases('Problem', {
     'is an HTTPException that answers as the renderer does, and keeps its cause to itself': async () => {
-      const problem = new Problem({ code: 'store.outage', detail: 'Later.' }, { cause: new Error('redis://user:hunter2@host') })
+      const problem = new Problem(
+        { code: 'store.outage', detail: 'Later.' },
+        { cause: new Error('redis://user:hunter2@host') },
+      )
       assert.ok(problem instanceof HTTPException)
       assert.equal(problem.status, 503)
       assert.equal(problem.code, 'store.outage')

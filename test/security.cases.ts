@@ -7,10 +7,20 @@ import { authenticate } from '../src/auth/middleware.ts'
 import { rateLimit } from '../src/limit/middleware.ts'
 import { security } from '../src/security.ts'
 import { type Case, cases } from './cases.ts'
-import { keepEvents, peer, quietly, rawRequest, secured, StoppedClock, streamOf, TestPlatform } from './support/fixtures.ts'
+import {
+  keepEvents,
+  peer,
+  quietly,
+  rawRequest,
+  StoppedClock,
+  secured,
+  streamOf,
+  TestPlatform,
+} from './support/fixtures.ts'
 
 const ALWAYS = {
-  'content-security-policy': "default-src 'none'; object-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
+  'content-security-policy':
+    "default-src 'none'; object-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
   'strict-transport-security': 'max-age=31536000; includeSubDomains',
   'referrer-policy': 'no-referrer',
   'cross-origin-opener-policy': 'same-origin',
@@ -20,7 +30,8 @@ const ALWAYS = {
 }
 
 function assertHeaders(response: Response, what: string): void {
-  for (const [name, value] of Object.entries(ALWAYS)) assert.equal(response.headers.get(name), value, `${what}: ${name}`)
+  for (const [name, value] of Object.entries(ALWAYS))
+    assert.equal(response.headers.get(name), value, `${what}: ${name}`)
 }
 
 /** A response as fetch() gives it: its headers cannot be written. */
@@ -54,12 +65,22 @@ const ANSWERS: Readonly<Record<string, Answer>> = {
     status: 200,
     body: 'raw',
   },
-  'Response.redirect(), whose headers are immutable': { handler: () => Response.redirect('https://a.example/x', 302), status: 302 },
-  'a fetched response, whose headers are immutable': { handler: () => immutable('fetched', { status: 203 }), status: 203, body: 'fetched' },
+  'Response.redirect(), whose headers are immutable': {
+    handler: () => Response.redirect('https://a.example/x', 302),
+    status: 302,
+  },
+  'a fetched response, whose headers are immutable': {
+    handler: () => immutable('fetched', { status: 203 }),
+    status: 203,
+    body: 'fetched',
+  },
   'a 204': { handler: () => new Response(null, { status: 204 }), status: 204, body: '' },
   'a 304': { handler: () => new Response(null, { status: 304 }), status: 304, body: '' },
   'a streamed body': {
-    handler: () => new Response(streamOf(new TextEncoder().encode('data: 1\n\n'), new TextEncoder().encode('data: 2\n\n')), { headers: { 'content-type': 'text/event-stream' } }),
+    handler: () =>
+      new Response(streamOf(new TextEncoder().encode('data: 1\n\n'), new TextEncoder().encode('data: 2\n\n')), {
+        headers: { 'content-type': 'text/event-stream' },
+      }),
     status: 200,
     body: 'data: 1\n\ndata: 2\n\n',
   },
@@ -166,7 +187,9 @@ export const securityCases: readonly Case[] = [
     },
     'a handler keeps a Content-Security-Policy of its own, and no other header': async () => {
       const { app } = secured()
-      app.get('/', (c) => c.text('ok', 200, { 'content-security-policy': "default-src 'self'", 'x-frame-options': 'SAMEORIGIN' }))
+      app.get('/', (c) =>
+        c.text('ok', 200, { 'content-security-policy': "default-src 'self'", 'x-frame-options': 'SAMEORIGIN' }),
+      )
       const response = await app.request('/')
       assert.equal(response.headers.get('content-security-policy'), "default-src 'self'")
       assert.equal(response.headers.get('x-frame-options'), 'DENY')
@@ -181,7 +204,9 @@ export const securityCases: readonly Case[] = [
     'a 101 passes untouched': async () => {
       // No constructor outside workerd makes a 101, so the status is put on one.
       const { app } = secured()
-      const upgrade = Object.defineProperty(new Response(null, { headers: { 'x-mine': '1' } }), 'status', { value: 101 })
+      const upgrade = Object.defineProperty(new Response(null, { headers: { 'x-mine': '1' } }), 'status', {
+        value: 101,
+      })
       app.get('/', () => upgrade)
       const response = await app.request('/')
       assert.equal(response, upgrade)
@@ -227,7 +252,10 @@ export const securityCases: readonly Case[] = [
       await quietly(() => app.request('/error'))
       await app.request('/chosen')
       await platform.settled()
-      assert.deepEqual(events.map(({ type, reason }) => [type, reason]), [['fault', 'RangeError']])
+      assert.deepEqual(
+        events.map(({ type, reason }) => [type, reason]),
+        [['fault', 'RangeError']],
+      )
     },
     'turns the default 500 of Hono into a problem': async () => {
       const { app } = secured()
@@ -279,7 +307,11 @@ export const securityCases: readonly Case[] = [
       })
       const answers = Array.from({ length: 1000 }, async (_, i) => {
         const id = ids[(i * 7) % ids.length]!
-        const answer = await app.request(`/${id}`, { method: 'POST', body: 'x'.repeat(i), headers: { 'x-api-key': id } })
+        const answer = await app.request(`/${id}`, {
+          method: 'POST',
+          body: 'x'.repeat(i),
+          headers: { 'x-api-key': id },
+        })
         assert.deepEqual(await answer.json(), [id, id])
       })
       await Promise.all(answers)

@@ -36,7 +36,23 @@ export const settingsCases: readonly Case[] = [
       assert.equal(readLimit({ API_RATE_LIMIT: '' }, 'API_RATE_LIMIT', 5), 5)
     },
     'readLimit() refuses anything else at start, naming the setting': () => {
-      for (const value of ['0', '-1', '+5', '05', '1e3', '1.5', ' 5', '5 ', '5/min', 'NaN', 'Infinity', '0x10', '1000000001', '10000000000', '٥']) {
+      for (const value of [
+        '0',
+        '-1',
+        '+5',
+        '05',
+        '1e3',
+        '1.5',
+        ' 5',
+        '5 ',
+        '5/min',
+        'NaN',
+        'Infinity',
+        '0x10',
+        '1000000001',
+        '10000000000',
+        '٥',
+      ]) {
         assert.throws(
           () => readLimit({ CHAT_RATE_LIMIT: value }, 'CHAT_RATE_LIMIT', 20),
           (error) => error instanceof TypeError && error.message.startsWith('CHAT_RATE_LIMIT '),
@@ -48,17 +64,17 @@ export const settingsCases: readonly Case[] = [
   ...cases('HTT-1', {
     'readOrigins() takes a comma list, and adds what is always let in, once': () => {
       const env = { CORS_ORIGIN: 'https://a.example, https://b.example,tauri://localhost' }
-      assert.deepEqual(readOrigins(env, 'CORS_ORIGIN', 'production', ['tauri://localhost', 'https://tauri.localhost']), [
-        'https://a.example',
-        'https://b.example',
-        'tauri://localhost',
-        'https://tauri.localhost',
-      ])
+      assert.deepEqual(
+        readOrigins(env, 'CORS_ORIGIN', 'production', ['tauri://localhost', 'https://tauri.localhost']),
+        ['https://a.example', 'https://b.example', 'tauri://localhost', 'https://tauri.localhost'],
+      )
     },
     'readOrigins() lets http://localhost:5173 in by default in development alone': () => {
       assert.deepEqual(readOrigins({}, 'CORS_ORIGIN', 'development'), ['http://localhost:5173'])
       assert.deepEqual(readOrigins({}, 'CORS_ORIGIN', 'production'), [])
-      assert.deepEqual(readOrigins({ CORS_ORIGIN: 'https://a.example' }, 'CORS_ORIGIN', 'development'), ['https://a.example'])
+      assert.deepEqual(readOrigins({ CORS_ORIGIN: 'https://a.example' }, 'CORS_ORIGIN', 'development'), [
+        'https://a.example',
+      ])
     },
   }),
 ]

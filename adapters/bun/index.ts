@@ -1,27 +1,2 @@
-import { makeAddress, UNKNOWN_ADDRESS } from '../../src/address.ts'
-import type { Platform } from '../../src/platform.ts'
-import { nativeCrypto } from '../native.ts'
-
-export { type SqliteStoreOptions, sqliteStore } from '../sqlite.ts'
-
-/** What of `Bun.serve`'s server is used. */
-interface BunServer {
-  requestIP(request: Request): { readonly address: string } | null
-}
-
-/**
- * Bun. The address is the socket's peer, known when the server is Hono's environment: `export default app`, or
- * `Bun.serve({ fetch: (request, server) => app.fetch(request, server) })`.
- */
-export const platform: Platform = {
-  name: 'bun',
-  ...nativeCrypto,
-  address(c) {
-    const env = c.env as (Partial<BunServer> & { readonly server?: BunServer }) | undefined
-    const server = env?.server ?? env
-    const peer = typeof server?.requestIP === 'function' ? server.requestIP(c.req.raw) : null
-    return peer ? makeAddress(peer.address, 'socket') : UNKNOWN_ADDRESS
-  },
-  defer: () => undefined,
-  log: (line) => console.log(line),
-}
+export { type SqliteStore, type SqliteStoreOptions, sqliteStore } from '../sqlite.ts'
+export { platform } from './platform.ts'

@@ -1,22 +1,2 @@
-import { makeAddress, UNKNOWN_ADDRESS } from '../../src/address.ts'
-import type { Platform } from '../../src/platform.ts'
-import { nativeCrypto } from '../native.ts'
-
-export { type SqliteStoreOptions, sqliteStore } from '../sqlite.ts'
-
-/** What of `Deno.serve`'s handler info is used. */
-interface DenoInfo {
-  readonly remoteAddr: { readonly transport: string; readonly hostname?: string }
-}
-
-/** Deno. The address is the socket's peer, known when the handler gets Deno's info: `Deno.serve(app.fetch)`. */
-export const platform: Platform = {
-  name: 'deno',
-  ...nativeCrypto,
-  address(c) {
-    const peer = (c.env as Partial<DenoInfo> | undefined)?.remoteAddr
-    return peer?.transport === 'tcp' ? makeAddress(peer.hostname, 'socket') : UNKNOWN_ADDRESS
-  },
-  defer: () => undefined,
-  log: (line) => console.log(line),
-}
+export { type SqliteStore, type SqliteStoreOptions, sqliteStore } from '../sqlite.ts'
+export { platform } from './platform.ts'

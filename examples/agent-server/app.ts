@@ -1,19 +1,34 @@
 import {
-  apiKeys, authenticate, type AtomicStore, type Clock, emit, type Environment, lineSink, localOnly, type Platform,
-  rateLimit, readLimit, readMode, readOrigins, requireScope, requireSettings, type Sink, security,
+  type AtomicStore,
+  apiKeys,
+  authenticate,
+  type Clock,
+  type Environment,
+  emit,
+  lineSink,
+  localOnly,
+  type Platform,
+  rateLimit,
+  readLimit,
+  readMode,
+  readOrigins,
+  requireScope,
+  requireSettings,
+  security,
+  systemClock,
 } from 'hinoban'
 import { auditTrail } from 'hinoban/audit'
-import { credentialVault, type Vault } from 'hinoban/credentials'
+import { credentialVault } from 'hinoban/credentials'
 import { ChatText, Id, text, validate } from 'hinoban/validate'
 import { Hono } from 'hono'
 import * as z from 'zod/mini'
+import { askModel } from './model.ts'
 
 export interface AppOptions {
   platform: Platform
   store: AtomicStore
   env: Environment
   clock?: Clock
-  events?: Sink[]
 }
 
 const ChatMessage = z.object({ message: ChatText })
@@ -21,16 +36,20 @@ const Credential = z.object({ name: Id, value: text(8192) })
 const CredentialName = z.object({ name: Id })
 
 /** An agent server: a key for everything but /health, limits, checked input, credentials encrypted, an audit trail. */
-export function createApp({ platform, store, env, clock, events = [] }: AppOptions) {
+export function createApp({ platform, store, env, clock = systemClock }: AppOptions) {
   const settings = requireSettings(env, {
     HINOBAN_API_KEY_DIGEST: `KEY=hnb_$(openssl rand -hex 32); echo "$KEY"; printf %s "$KEY" | sha256sum`,
     HINOBAN_CREDENTIAL_SECRET: 'openssl rand -hex 32',
     HINOBAN_CREDENTIAL_SALT: 'openssl rand -hex 16',
   })
   const mode = readMode(env)
-  const time = clock ? { clock } : {}
   const trail = auditTrail({ store })
-  const vault = credentialVault({ store, secret: settings.HINOBAN_CREDENTIAL_SECRET, salt: settings.HINOBAN_CREDENTIAL_SALT, ...time })
+  const vault = credentialVault({
+    store,
+    secret: settings.HINOBAN_CREDENTIAL_SECRET,
+    salt: settings.HINOBAN_CREDENTIAL_SALT,
+    clock,
+  })
   const owner = { id: 'owner', digest: settings.HINOBAN_API_KEY_DIGEST, scopes: ['audit:read'] }
   const model = { url: env.MODEL_URL, credential: 'openai' }
 
@@ -60,38 +79,14 @@ export function createApp({ platform, store, env, clock, events = [] }: AppOptio
   return new Hono()
     .use(
       security({
-        platform, store, mode, ...time,
+        platform,
+        store,
+        mode,
+        clock,
         cors: { origins: readOrigins(env, 'CORS_ORIGIN', mode) },
-        events: [lineSink(platform.log), trail.sink, ...events],
+        events: [lineSink(platform.log), trail.sink],
       }),
     )
     .get('/health', (c) => c.json({ status: 'ok' }, 200))
     .route('/api', api)
 }
-
-/** Asks an OpenAI-compatible endpoint with the credential from the vault; without one, echoes and says so. Null when it failed. */
-async function askModel(model: { url: unknown; credential: string }, vault: Vault, message: string) {
-  const credential = await vault.open(model.credential)
-  if (typeof model.url !== 'string' || model.url === '' || credential === null) {
-    return { reply: message, note: `Echo: no model was asked. Set MODEL_URL and store a credential named "${model.credential}".` }
-  }
-  try {
-    const response = await fetch(model.url.endsWith('/chat/completions') ? model.url : `${model.url.replace(/\/$/, '')}/chat/completions`, {
-      method: 'POST',
-      // A redirect must not carry the credential to another server.
-      redirect: 'manual',
-      headers: { authorization: `Bearer ${credential}`, 'content-type': 'application/json' },
-      body: JSON.stringify({ model: 'default', messages: [{ role: 'user', content: message }] }),
-      signal: AbortSignal.timeout(30_000),
-    })
-    const { choices } = Completion.parse(response.ok ? await response.json() : null)
-    // Whatever the provider says, the credential stays here.
-    return { reply: choices[0]!.message.content.replaceAll(credential, '[redacted]'), note: null }
-  } catch {
-    return null
-  }
-}
-
-const Completion = z.object({
-  choices: z.array(z.object({ message: z.object({ content: z.string() }) })).check(z.minLength(1)),
-})

@@ -1,5 +1,5 @@
-import { platform, sqliteStore } from 'hinoban/deno'
 import process from 'node:process'
+import { platform, sqliteStore } from 'hinoban/deno'
 import { createApp } from './app.ts'
 import { firstStart } from './first-start.ts'
 

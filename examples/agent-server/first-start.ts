@@ -15,7 +15,8 @@ export interface Start {
 /** Reads the settings, or makes them at the first start: the key is shown once and only its digest kept. */
 export function firstStart(environment: Environment): Start {
   const port = Number(environment.PORT ?? 8787)
-  if (!Number.isInteger(port) || port < 1 || port > 65_535) throw new TypeError('PORT must be a whole number from 1 to 65535.')
+  if (!Number.isInteger(port) || port < 1 || port > 65_535)
+    throw new TypeError('PORT must be a whole number from 1 to 65535.')
   const dataFolder = String(environment.HINOBAN_DATA ?? './.hinoban')
   mkdirSync(dataFolder, { recursive: true, mode: 0o700 })
   const file = join(dataFolder, 'secrets.json')
@@ -43,7 +44,10 @@ export function firstStart(environment: Environment): Start {
       console.log('It is shown this once. Try:')
       console.log(`  curl ${url}/health`)
       console.log(`  curl ${authorization} ${json} -d '{"message":"Hello"}' ${url}/api/chat`)
-      if (localOnlyWorks) console.log(`  curl ${authorization} ${json} -d '{"name":"example","value":"a-secret-of-another-service"}' ${url}/api/credentials`)
+      if (localOnlyWorks)
+        console.log(
+          `  curl ${authorization} ${json} -d '{"name":"example","value":"a-secret-of-another-service"}' ${url}/api/credentials`,
+        )
       else console.log(`  curl -H 'X-API-Key: ${key}' ${json} -d '{"message":"Hello again"}' ${url}/api/chat`)
       console.log(`  curl ${authorization} ${url}/api/audit/recent`)
     },

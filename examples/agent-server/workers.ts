@@ -1,7 +1,8 @@
 /** Runs worker.ts on this machine under miniflare, with a Durable Object, as `wrangler deploy` would on Cloudflare. */
+
+import { join } from 'node:path'
 import { build } from 'esbuild'
 import { Miniflare } from 'miniflare'
-import { join } from 'node:path'
 import { firstStart } from './first-start.ts'
 
 const { env, port, dataFolder, announce } = firstStart(process.env)
@@ -14,7 +15,15 @@ const bundle = await build({
   external: ['cloudflare:*'],
   write: false,
 })
-const names = ['HINOBAN_API_KEY_DIGEST', 'HINOBAN_CREDENTIAL_SECRET', 'HINOBAN_CREDENTIAL_SALT', 'NODE_ENV', 'MODEL_URL', 'API_RATE_LIMIT', 'CORS_ORIGIN']
+const names = [
+  'HINOBAN_API_KEY_DIGEST',
+  'HINOBAN_CREDENTIAL_SECRET',
+  'HINOBAN_CREDENTIAL_SALT',
+  'NODE_ENV',
+  'MODEL_URL',
+  'API_RATE_LIMIT',
+  'CORS_ORIGIN',
+]
 const server = new Miniflare({
   modules: [{ type: 'ESModule', path: 'worker.mjs', contents: bundle.outputFiles[0]!.text }],
   compatibilityDate: '2026-07-30',

@@ -23,16 +23,27 @@ export function localOnly(options: LocalOnlyOptions = {}): MiddlewareHandler<Env
   const hosts = [...LOOPBACK_HOSTS, ...(options.hosts ?? [])]
   const origins = options.origins ?? []
   for (const host of hosts) {
-    if (normalAuthority(host, 'http:') !== host) throw new TypeError(`localOnly(): hosts holds ${JSON.stringify(host)}; write lower-case host names without port.`)
+    if (normalAuthority(host, 'http:') !== host)
+      throw new TypeError(`localOnly(): hosts holds ${JSON.stringify(host)}; write lower-case host names without port.`)
   }
   for (const origin of origins) {
-    if (!/^[a-z][a-z0-9+.-]*:\/\/[^\s/*]+$/.test(origin)) throw new TypeError(`localOnly(): origins holds ${JSON.stringify(origin)}; write exact origins, such as "tauri://localhost".`)
+    if (!/^[a-z][a-z0-9+.-]*:\/\/[^\s/*]+$/.test(origin))
+      throw new TypeError(
+        `localOnly(): origins holds ${JSON.stringify(origin)}; write exact origins, such as "tauri://localhost".`,
+      )
   }
   return layer('localOnly()', options, (kit) => {
-    const fault = localFault({ address: kit.address(), authority: kit.authority, scheme: kit.scheme, header: (name) => kit.header(name) }, hosts, origins)
+    const fault = localFault(
+      { address: kit.address(), authority: kit.authority, scheme: kit.scheme, header: (name) => kit.header(name) },
+      hosts,
+      origins,
+    )
     if (fault === null) return undefined
     kit.emit({ type: 'access.refused', level: 'warn', reason: fault })
-    return kit.refuse({ code: 'access.local_only', detail: 'This is reached only by programs on the same machine, called directly by a loopback address.' })
+    return kit.refuse({
+      code: 'access.local_only',
+      detail: 'This is reached only by programs on the same machine, called directly by a loopback address.',
+    })
   })
 }
 
@@ -47,7 +58,10 @@ export type RequireScopeOptions = KitOptions
  * api.get('/audit/recent', requireScope('audit:read'), (c) => c.json(recent))
  */
 export function requireScope(scope: string, options: RequireScopeOptions = {}): MiddlewareHandler<Env> {
-  if (!/^[\x21\x23-\x5b\x5d-\x7e]+$/.test(scope)) throw new TypeError('requireScope(): a scope is printable ASCII without spaces, quotes or backslashes (RFC 6749 section 3.3).')
+  if (!/^[\x21\x23-\x5b\x5d-\x7e]+$/.test(scope))
+    throw new TypeError(
+      'requireScope(): a scope is printable ASCII without spaces, quotes or backslashes (RFC 6749 section 3.3).',
+    )
   return layer('requireScope()', options, (kit) => {
     if (kit.principal?.scopes.includes(scope)) return undefined
     kit.emit({ type: 'access.refused', level: 'warn', reason: 'scope', resource: scope })

@@ -1,7 +1,7 @@
 import { sha256Hex } from '../crypto/hash.ts'
+import type { Exchange } from '../exchange.ts'
 import { bearerToken } from '../fields.ts'
 import { makePrincipal, type Principal } from '../principal.ts'
-import type { Exchange } from '../exchange.ts'
 import { checkApiKey } from './key-format.ts'
 import type { Outcome, Scheme } from './scheme.ts'
 
@@ -41,9 +41,15 @@ export function apiKeys(options: ApiKeysOptions): Scheme {
   const { keys, openWithoutKeys = false } = options
   const known = index(keys)
   if (known.size === 0 && !openWithoutKeys) {
-    throw new TypeError('apiKeys(): keys is empty. Make a key with makeApiKey(), keep it, and pass digestApiKey(key); for development alone there is openWithoutKeys: true.')
+    throw new TypeError(
+      'apiKeys(): keys is empty. Make a key with makeApiKey(), keep it, and pass digestApiKey(key); for development alone there is openWithoutKeys: true.',
+    )
   }
-  const scheme = { name: 'api-key', challenge: 'Bearer', hint: 'Send an API key as "Authorization: Bearer <key>" or "X-API-Key: <key>".' }
+  const scheme = {
+    name: 'api-key',
+    challenge: 'Bearer',
+    hint: 'Send an API key as "Authorization: Bearer <key>" or "X-API-Key: <key>".',
+  }
   if (known.size === 0) {
     const anonymous = { principal: makePrincipal({ scheme: scheme.name, id: 'anonymous' }) }
     return { ...scheme, openIn: 'development', authenticate: () => anonymous }
@@ -79,7 +85,9 @@ function index(keys: readonly (string | ApiKeyRecord)[]): ReadonlyMap<string, Kn
     const record = typeof entry === 'string' ? { id: '', digest: entry } : entry
     const digest = typeof record.digest === 'string' ? record.digest.toLowerCase() : ''
     if (!/^[0-9a-f]{64}$/.test(digest)) {
-      throw new TypeError(`apiKeys(): keys[${i}] is no SHA-256 digest (64 hex digits). Never configure the key itself: pass digestApiKey(key).`)
+      throw new TypeError(
+        `apiKeys(): keys[${i}] is no SHA-256 digest (64 hex digits). Never configure the key itself: pass digestApiKey(key).`,
+      )
     }
     if (digest === emptyDigest) throw new TypeError(`apiKeys(): keys[${i}] is the digest of an empty key.`)
     const id = record.id || `key-${digest.slice(0, 8)}`

@@ -17,7 +17,8 @@ export const API_KEY_PREFIX = 'hnb'
  * @throws {RangeError} for another prefix.
  */
 export function makeApiKey(prefix: string = API_KEY_PREFIX): string {
-  if (!/^[a-z][a-z0-9]{1,15}$/.test(prefix)) throw new RangeError('An API key prefix is 2 to 16 lower-case letters and digits, a letter first.')
+  if (!/^[a-z][a-z0-9]{1,15}$/.test(prefix))
+    throw new RangeError('An API key prefix is 2 to 16 lower-case letters and digits, a letter first.')
   let number = 0n
   for (const byte of randomBytes(32)) number = (number << 8n) | BigInt(byte)
   const body = `${prefix}_${base62(number, SECRET_LENGTH)}`

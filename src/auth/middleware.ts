@@ -108,7 +108,11 @@ function authLayer<P extends Principal>(
 function refusal(outcome: Refused | null, challenges: readonly string[], realm: string, hint: string) {
   const challenge = (error: string): string => challenges.map((name) => `${name} realm=${realm}${error}`).join(', ')
   if (!outcome) {
-    return { code: 'auth.missing', detail: `This needs a credential and none was sent. ${hint}`, headers: { 'www-authenticate': challenge('') } } as const
+    return {
+      code: 'auth.missing',
+      detail: `This needs a credential and none was sent. ${hint}`,
+      headers: { 'www-authenticate': challenge('') },
+    } as const
   }
   if (outcome.refused === 'ambiguous') {
     return { code: 'auth.ambiguous', detail: 'The request carries more than one credential. Send one.' } as const
@@ -120,7 +124,9 @@ function refusal(outcome: Refused | null, challenges: readonly string[], realm: 
 
 function checkOpen(kit: Kit, scheme: Scheme, owner: string): void {
   if (kit.base.mode !== scheme.openIn) {
-    throw new TypeError(`${owner}: openWithoutKeys is for development alone. Configure keys, or give security() mode: 'development'.`)
+    throw new TypeError(
+      `${owner}: openWithoutKeys is for development alone. Configure keys, or give security() mode: 'development'.`,
+    )
   }
   if (kit.base.announcedOpen) return
   kit.base.announcedOpen = true

@@ -13,7 +13,9 @@ export function publicPathTest(entries: readonly string[]): (method: string, pat
   const rules = entries.map((entry) => {
     const match = ENTRY.exec(entry)
     if (!match || (entry.endsWith('*') && !match[3])) {
-      throw new TypeError(`authenticate(): publicPaths holds ${JSON.stringify(entry)}; write "/path", "/path/*" or "GET /path".`)
+      throw new TypeError(
+        `authenticate(): publicPaths holds ${JSON.stringify(entry)}; write "/path", "/path/*" or "GET /path".`,
+      )
     }
     return { method: match[1], path: match[2]!, below: match[3] ? `${match[2]}/` : null }
   })

@@ -1,5 +1,5 @@
 import { fromBase64Url, fromHex, toBase64Url, utf8 } from '../bytes.ts'
-import { aeadKey, NONCE_BYTES, open, OpenError, type Sealed, seal, TAG_BYTES } from '../crypto/aead.ts'
+import { aeadKey, NONCE_BYTES, OpenError, open, type Sealed, seal, TAG_BYTES } from '../crypto/aead.ts'
 import { pbkdf2 } from '../crypto/kdf.ts'
 
 /** A key and the id by which envelopes name it. */
@@ -30,7 +30,14 @@ export async function openEnvelope(key: EnvelopeKey, name: string, envelope: str
   const [version, kid, nonceText = '', ciphertextText = '', ...more] = envelope.split('.')
   const nonce = fromBase64Url(nonceText)
   const ciphertext = fromBase64Url(ciphertextText)
-  if (version !== VERSION || kid !== key.kid || !nonce || nonce.length !== NONCE_BYTES || !ciphertext || more.length > 0) {
+  if (
+    version !== VERSION ||
+    kid !== key.kid ||
+    !nonce ||
+    nonce.length !== NONCE_BYTES ||
+    !ciphertext ||
+    more.length > 0
+  ) {
     throw new OpenError('Sealed data could not be opened.')
   }
   return decoder.decode(await open(key.key, { nonce, ciphertext }, aad(key.kid, name)))

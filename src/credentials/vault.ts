@@ -88,7 +88,11 @@ export function credentialVault(options: VaultOptions): Vault {
   }
 }
 
-async function openRecord(key: EnvelopeKey, name: string, stored: Stored): Promise<{ value: string; lastFour: string | null; storedAt: number }> {
+async function openRecord(
+  key: EnvelopeKey,
+  name: string,
+  stored: Stored,
+): Promise<{ value: string; lastFour: string | null; storedAt: number }> {
   const { envelope, storedAt } = stored.value as { envelope: string; storedAt: number }
   return { ...JSON.parse(await openEnvelope(key, name, envelope)), storedAt }
 }
@@ -101,20 +105,28 @@ async function deriveKey(secret: Uint8Array<ArrayBuffer>, salt: Uint8Array<Array
   return { kid, key }
 }
 
-function readKeyMaterial({ secret, salt, forgetOnRestart }: VaultOptions): { secret: Uint8Array<ArrayBuffer>; salt: Uint8Array<ArrayBuffer> } {
-  if (forgetOnRestart && secret === undefined && salt === undefined) return { secret: randomBytes(32), salt: randomBytes(16) }
+function readKeyMaterial({ secret, salt, forgetOnRestart }: VaultOptions): {
+  secret: Uint8Array<ArrayBuffer>
+  salt: Uint8Array<ArrayBuffer>
+} {
+  if (forgetOnRestart && secret === undefined && salt === undefined)
+    return { secret: randomBytes(32), salt: randomBytes(16) }
   const secretBytes = secret === undefined ? null : decodeSecret(secret)
   const saltBytes = salt === undefined ? null : fromHex(salt)
   const faults = [
-    secretBytes === null && `secret ${secret === undefined ? 'is missing' : 'must be at least 32 random bytes in hex or base64url'} (make one: openssl rand -hex 32)`,
-    saltBytes?.length !== 16 && `salt ${salt === undefined ? 'is missing' : 'must be 16 bytes in hex'} (make one: openssl rand -hex 16)`,
+    secretBytes === null &&
+      `secret ${secret === undefined ? 'is missing' : 'must be at least 32 random bytes in hex or base64url'} (make one: openssl rand -hex 32)`,
+    saltBytes?.length !== 16 &&
+      `salt ${salt === undefined ? 'is missing' : 'must be 16 bytes in hex'} (make one: openssl rand -hex 16)`,
   ].filter((fault) => fault !== false)
   if (secretBytes && saltBytes && faults.length === 0) return { secret: secretBytes, salt: saltBytes }
   throw new TypeError(`credentialVault(): ${faults.join('; ')}.`)
 }
 
 function decodeSecret(text: string): Uint8Array<ArrayBuffer> | null {
-  const bytes = (/^[0-9a-f]+$/i.test(text) ? fromHex(text) : null) ?? fromBase64Url(text.replace(/=+$/, '').replaceAll('+', '-').replaceAll('/', '_'))
+  const bytes =
+    (/^[0-9a-f]+$/i.test(text) ? fromHex(text) : null) ??
+    fromBase64Url(text.replace(/=+$/, '').replaceAll('+', '-').replaceAll('/', '_'))
   // 32 bytes that hold fewer than 8 different values were not drawn at random.
   return bytes && bytes.length >= 32 && new Set(bytes).size >= 8 ? bytes : null
 }

@@ -27,7 +27,11 @@ export async function aeadKey(raw: Uint8Array<ArrayBuffer>): Promise<CryptoKey> 
  *
  * @param aad what is not secret but must not change: opening asks for the same bytes
  */
-export async function seal(key: CryptoKey, plaintext: Uint8Array<ArrayBuffer>, aad: Uint8Array<ArrayBuffer>): Promise<Sealed> {
+export async function seal(
+  key: CryptoKey,
+  plaintext: Uint8Array<ArrayBuffer>,
+  aad: Uint8Array<ArrayBuffer>,
+): Promise<Sealed> {
   const nonce = randomBytes(NONCE_BYTES)
   const ciphertext = await crypto.subtle.encrypt({ name: 'AES-GCM', iv: nonce, additionalData: aad }, key, plaintext)
   return { nonce, ciphertext: new Uint8Array(ciphertext) }
@@ -38,9 +42,14 @@ export async function seal(key: CryptoKey, plaintext: Uint8Array<ArrayBuffer>, a
  *
  * @throws {OpenError} when key, aad, nonce or ciphertext are not those of the sealing: one error for all.
  */
-export async function open(key: CryptoKey, sealed: Sealed, aad: Uint8Array<ArrayBuffer>): Promise<Uint8Array<ArrayBuffer>> {
+export async function open(
+  key: CryptoKey,
+  sealed: Sealed,
+  aad: Uint8Array<ArrayBuffer>,
+): Promise<Uint8Array<ArrayBuffer>> {
   const { nonce, ciphertext } = sealed
-  if ((nonce.length !== NONCE_BYTES && nonce.length !== 16) || ciphertext.length < TAG_BYTES) throw new OpenError('Sealed data is malformed.')
+  if ((nonce.length !== NONCE_BYTES && nonce.length !== 16) || ciphertext.length < TAG_BYTES)
+    throw new OpenError('Sealed data is malformed.')
   try {
     const params = { name: 'AES-GCM', iv: nonce, additionalData: aad }
     return new Uint8Array(await crypto.subtle.decrypt(params, key, ciphertext))

@@ -12,7 +12,12 @@ export const MAX_PBKDF2_ITERATIONS = 2_000_000
  * @param info what the bytes are for: other purposes get unrelated bytes
  * @param length how many bytes
  */
-export async function hkdf(secret: Uint8Array<ArrayBuffer>, salt: Uint8Array<ArrayBuffer>, info: string, length: number): Promise<Uint8Array<ArrayBuffer>> {
+export async function hkdf(
+  secret: Uint8Array<ArrayBuffer>,
+  salt: Uint8Array<ArrayBuffer>,
+  info: string,
+  length: number,
+): Promise<Uint8Array<ArrayBuffer>> {
   const key = await crypto.subtle.importKey('raw', secret, 'HKDF', false, ['deriveBits'])
   const params = { name: 'HKDF', hash: 'SHA-256', salt, info: utf8(info) }
   return new Uint8Array(await crypto.subtle.deriveBits(params, key, length * 8))

@@ -8,7 +8,8 @@ export const BODY_DEADLINE_MS = 10_000
 /** The refusal of a body that declares more than the cap, or declares nonsense; null when there is nothing to refuse. */
 export function declaredFault(contentLength: string | null, maxBytes: number): Refusal | null {
   if (contentLength === null) return null
-  if (!/^\d+$/.test(contentLength)) return { code: 'body.unreadable', detail: 'Content-Length is not a number of bytes.' }
+  if (!/^\d+$/.test(contentLength))
+    return { code: 'body.unreadable', detail: 'Content-Length is not a number of bytes.' }
   return Number(contentLength) > maxBytes ? tooLarge(maxBytes) : null
 }
 
@@ -17,7 +18,10 @@ export function declaredFault(contentLength: string | null, maxBytes: number): R
  *
  * @returns its bytes, or the refusal: over the cap, slower than {@link BODY_DEADLINE_MS}, or broken off
  */
-export async function readBody(body: ReadableStream<Uint8Array>, maxBytes: number): Promise<Uint8Array<ArrayBuffer> | Refusal> {
+export async function readBody(
+  body: ReadableStream<Uint8Array>,
+  maxBytes: number,
+): Promise<Uint8Array<ArrayBuffer> | Refusal> {
   const reader = body.getReader()
   let timer: ReturnType<typeof setTimeout> | undefined
   const late = new Promise<'late'>((resolve) => {

@@ -28,7 +28,15 @@ export interface Cors {
 }
 
 const TOKEN = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/
-const EXPOSED = ['RateLimit', 'RateLimit-Policy', 'Retry-After', 'WWW-Authenticate', 'X-RateLimit-Limit', 'X-RateLimit-Remaining', 'X-RateLimit-Reset']
+const EXPOSED = [
+  'RateLimit',
+  'RateLimit-Policy',
+  'Retry-After',
+  'WWW-Authenticate',
+  'X-RateLimit-Limit',
+  'X-RateLimit-Remaining',
+  'X-RateLimit-Reset',
+]
 
 /**
  * Checks CORS settings and makes them ready (Fetch standard, HTTP-network-or-cache fetch).
@@ -46,11 +54,21 @@ export function makeCors(options: CorsOptions): Cors {
   return {
     allows: (origin) => origins.has(origin),
     preflightHeaders: {
-      'access-control-allow-methods': list('allowMethods', options.allowMethods ?? ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE']),
-      'access-control-allow-headers': list('allowHeaders', options.allowHeaders ?? ['authorization', 'content-type', 'x-api-key']),
+      'access-control-allow-methods': list(
+        'allowMethods',
+        options.allowMethods ?? ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE'],
+      ),
+      'access-control-allow-headers': list(
+        'allowHeaders',
+        options.allowHeaders ?? ['authorization', 'content-type', 'x-api-key'],
+      ),
       'access-control-max-age': String(maxAgeSeconds),
     },
-    answerHeaders: (origin) => [['access-control-allow-origin', origin], ...credentials, ['access-control-expose-headers', expose]],
+    answerHeaders: (origin) => [
+      ['access-control-allow-origin', origin],
+      ...credentials,
+      ['access-control-expose-headers', expose],
+    ],
   }
 }
 
@@ -64,7 +82,8 @@ function checkOrigin(origin: string): string {
 
 function list(option: string, names: readonly string[]): string {
   for (const name of names) {
-    if (!TOKEN.test(name) || name === '*') throw new TypeError(`security(): cors.${option} holds ${JSON.stringify(name)}, which is no name.`)
+    if (!TOKEN.test(name) || name === '*')
+      throw new TypeError(`security(): cors.${option} holds ${JSON.stringify(name)}, which is no name.`)
   }
   return names.join(', ')
 }

@@ -38,7 +38,11 @@ export function securityHeaders(options: HeaderOptions, production: boolean): re
     ['referrerPolicy', 'referrer-policy', options.referrerPolicy ?? 'no-referrer'],
     ['crossOriginOpenerPolicy', 'cross-origin-opener-policy', options.crossOriginOpenerPolicy ?? 'same-origin'],
     ['crossOriginResourcePolicy', 'cross-origin-resource-policy', options.crossOriginResourcePolicy ?? 'same-origin'],
-    ['permissionsPolicy', 'permissions-policy', options.permissionsPolicy ?? 'camera=(), microphone=(), geolocation=(), payment=(), usb=()'],
+    [
+      'permissionsPolicy',
+      'permissions-policy',
+      options.permissionsPolicy ?? 'camera=(), microphone=(), geolocation=(), payment=(), usb=()',
+    ],
     ['', 'x-content-type-options', 'nosniff'],
     ['', 'x-frame-options', 'DENY'],
     ['', 'x-xss-protection', '0'],
@@ -50,7 +54,9 @@ export function securityHeaders(options: HeaderOptions, production: boolean): re
   for (const [option, name, value] of table) {
     if (value === false) continue
     if (typeof value !== 'string' || value === '' || !/^[\x20-\x7e]+$/.test(value)) {
-      throw new TypeError(`security(): headers.${option} must be printable ASCII on one line, or false to leave the header out.`)
+      throw new TypeError(
+        `security(): headers.${option} must be printable ASCII on one line, or false to leave the header out.`,
+      )
     }
     headers.push([name, value])
   }

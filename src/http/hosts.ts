@@ -10,7 +10,9 @@ export function hostTest(hosts: readonly string[]): (authority: string) => boole
     hosts.map((host) => {
       const normal = normalAuthority(host, 'http:')
       if (normal === null || hostOf(normal) !== normal) {
-        throw new TypeError(`security(): hosts holds ${JSON.stringify(host)}; write plain host names, such as "api.example.com", without port or pattern.`)
+        throw new TypeError(
+          `security(): hosts holds ${JSON.stringify(host)}; write plain host names, such as "api.example.com", without port or pattern.`,
+        )
       }
       return normal
     }),

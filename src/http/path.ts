@@ -34,8 +34,8 @@ function escapeFault(path: string): string | null {
     return 'broken_escape'
   }
   if (/[\u0000-\u001f\u007f-\u009f]/.test(decoded)) return 'encoded_control'
-  for (const [escape] of path.matchAll(/%[0-9A-Fa-f]{2}/g)) {
-    const char = String.fromCharCode(Number.parseInt(escape.slice(1), 16))
+  for (const [triplet] of path.matchAll(/%[0-9A-Fa-f]{2}/g)) {
+    const char = String.fromCharCode(Number.parseInt(triplet.slice(1), 16))
     if (char === '/' || char === '\\') return 'encoded_slash'
     if (char === '%') return 'double_encoding'
     if (UNRESERVED.test(char)) return 'encoded_unreserved'

@@ -1,7 +1,7 @@
 import type { Env, MiddlewareHandler } from 'hono'
 import { addressBucket } from '../address.ts'
 import { type Kit, type KitOptions, layer } from '../kit.ts'
-import { isPending, type AtomicStore } from '../store/contract.ts'
+import { type AtomicStore, isPending } from '../store/contract.ts'
 import type { Decision } from '../store/gcra.ts'
 import { limitFields, seconds } from './fields.ts'
 import { makePolicy, type Policy, type QuotaOptions } from './quota.ts'
@@ -33,7 +33,9 @@ export function rateLimit(options: RateLimitOptions): MiddlewareHandler<Env> {
   return layer('rateLimit()', options, (kit) => {
     const store: AtomicStore = kit.store('rateLimit()', options.store)
     const decision = store.consume(`address:${addressBucket(kit.address(), ipv6Prefix)}`, charges)
-    return isPending(decision) ? decision.then((settled) => answer(kit, policy, settled)) : answer(kit, policy, decision)
+    return isPending(decision)
+      ? decision.then((settled) => answer(kit, policy, settled))
+      : answer(kit, policy, decision)
   })
 }
 

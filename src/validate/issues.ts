@@ -10,7 +10,9 @@ const MAX_PATH = 16
  */
 export function fieldErrors(target: string, issues: readonly z.$ZodIssue[], input: unknown): readonly FieldError[] {
   return issues.slice(0, MAX_ISSUES).map((issue) => {
-    const path = issue.path.slice(0, MAX_PATH).map((part) => (typeof part === 'number' ? part : String(part).slice(0, 64)))
+    const path = issue.path
+      .slice(0, MAX_PATH)
+      .map((part) => (typeof part === 'number' ? part : String(part).slice(0, 64)))
     return { target, path, code: issue.code, message: safeMessage(issue, valueAt(input, issue.path)) }
   })
 }

@@ -40,7 +40,11 @@ export function validate<Target extends keyof ValidationTargets, Schema extends 
   const check = zValidator(target, schema, (result, c) => {
     if (result.success) return undefined
     const errors = fieldErrors(target, result.error.issues, result.data)
-    return refuse(c, target, { code: 'validation.failed', detail: 'The request does not fit what this route takes. See errors.', errors })
+    return refuse(c, target, {
+      code: 'validation.failed',
+      detail: 'The request does not fit what this route takes. See errors.',
+      errors,
+    })
   }) as MiddlewareHandler
 
   const handler: MiddlewareHandler = async (c, next) => {
@@ -63,11 +67,15 @@ async function bodyFault(c: Context, target: keyof ValidationTargets): Promise<R
   if (target !== 'json' && target !== 'form') return null
   const wanted = target === 'json' ? JSON_TYPE : FORM_TYPE
   if (!wanted.test(c.req.raw.headers.get('content-type') ?? '')) {
-    const detail = target === 'json' ? 'Send the body as application/json.' : 'Send the body as multipart/form-data or application/x-www-form-urlencoded.'
+    const detail =
+      target === 'json'
+        ? 'Send the body as application/json.'
+        : 'Send the body as multipart/form-data or application/x-www-form-urlencoded.'
     return { code: 'body.unsupported_type', detail }
   }
   const coding = c.req.raw.headers.get('content-encoding')
-  if (coding !== null && coding.toLowerCase() !== 'identity') return { code: 'body.unsupported_type', detail: 'Send the body without a content coding.' }
+  if (coding !== null && coding.toLowerCase() !== 'identity')
+    return { code: 'body.unsupported_type', detail: 'Send the body without a content coding.' }
   if (target === 'form') return null
   try {
     const text = new TextDecoder('utf-8', { fatal: true, ignoreBOM: false }).decode(await c.req.arrayBuffer())

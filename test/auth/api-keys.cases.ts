@@ -3,12 +3,17 @@ import { makeAddress } from '../../src/address.ts'
 import { apiKeys } from '../../src/auth/api-keys.ts'
 import { digestApiKey, makeApiKey } from '../../src/auth/key-format.ts'
 import type { Exchange } from '../../src/exchange.ts'
+import type { Principal } from '../../src/principal.ts'
 import { type Case, cases } from '../cases.ts'
+import { TEST_KEYS } from '../support/fixtures.ts'
 
-const KEY = makeApiKey()
+const KEY = TEST_KEYS[0]
 const DIGEST = digestApiKey(KEY)
 
-function exchange(headers: Readonly<Record<string, string>>, seen: { compared: [string, string][] } = { compared: [] }): Exchange {
+function exchange(
+  headers: Readonly<Record<string, string>>,
+  seen: { compared: [string, string][] } = { compared: [] },
+): Exchange {
   return {
     method: 'GET',
     path: '/',
@@ -26,10 +31,21 @@ function exchange(headers: Readonly<Record<string, string>>, seen: { compared: [
 export const apiKeysCases: readonly Case[] = [
   ...cases('apiKeys()', {
     'throws at start without keys, naming the mend': () => {
-      assert.throws(() => apiKeys({ keys: [] }), /apiKeys\(\): keys is empty.*makeApiKey\(\).*digestApiKey\(key\).*openWithoutKeys/)
+      assert.throws(
+        () => apiKeys({ keys: [] }),
+        /apiKeys\(\): keys is empty.*makeApiKey\(\).*digestApiKey\(key\).*openWithoutKeys/,
+      )
     },
     'names a bad entry by its place, and never repeats a key that was configured by mistake': () => {
-      for (const bad of [KEY, `sk-${'a'.repeat(61)}`, 'hunter2hunter2', '', `${DIGEST}00`, DIGEST.slice(1), ` ${DIGEST}`]) {
+      for (const bad of [
+        KEY,
+        `sk-${'a'.repeat(61)}`,
+        'hunter2hunter2',
+        '',
+        `${DIGEST}00`,
+        DIGEST.slice(1),
+        ` ${DIGEST}`,
+      ]) {
         for (const entry of [bad, { id: 'ci', digest: bad }]) {
           assert.throws(
             () => apiKeys({ keys: ['0'.repeat(64), entry] }),
@@ -44,8 +60,20 @@ export const apiKeysCases: readonly Case[] = [
       assert.throws(() => apiKeys({ keys: [{ id: 'ci', digest: 1 as never }] }), /keys\[0\]/)
     },
     'refuses a digest or id that comes twice': () => {
-      assert.throws(() => apiKeys({ keys: [DIGEST, { id: 'other', digest: DIGEST.toUpperCase() }] }), /keys\[1\] repeats/)
-      assert.throws(() => apiKeys({ keys: [{ id: 'ci', digest: DIGEST }, { id: 'ci', digest: digestApiKey('x') }] }), /keys\[1\] repeats/)
+      assert.throws(
+        () => apiKeys({ keys: [DIGEST, { id: 'other', digest: DIGEST.toUpperCase() }] }),
+        /keys\[1\] repeats/,
+      )
+      assert.throws(
+        () =>
+          apiKeys({
+            keys: [
+              { id: 'ci', digest: DIGEST },
+              { id: 'ci', digest: digestApiKey('x') },
+            ],
+          }),
+        /keys\[1\] repeats/,
+      )
     },
     'refuses the digest of an empty key': () => {
       assert.throws(() => apiKeys({ keys: [digestApiKey('')] }), /keys\[0\] is the digest of an empty key/)
@@ -62,20 +90,34 @@ export const apiKeysCases: readonly Case[] = [
     'tells a mistyped key from an unknown one in the reason alone': () => {
       const scheme = apiKeys({ keys: [DIGEST] })
       const mistyped = KEY.slice(0, -1) + (KEY.endsWith('0') ? '1' : '0')
-      assert.deepEqual(scheme.authenticate(exchange({ 'x-api-key': mistyped })), { refused: 'invalid', reason: 'checksum' })
-      assert.deepEqual(scheme.authenticate(exchange({ 'x-api-key': makeApiKey() })), { refused: 'invalid', reason: 'unknown_key' })
-      assert.deepEqual(scheme.authenticate(exchange({ 'x-api-key': 'x' })), { refused: 'invalid', reason: 'unknown_key' })
+      assert.deepEqual(scheme.authenticate(exchange({ 'x-api-key': mistyped })), {
+        refused: 'invalid',
+        reason: 'checksum',
+      })
+      assert.deepEqual(scheme.authenticate(exchange({ 'x-api-key': makeApiKey() })), {
+        refused: 'invalid',
+        reason: 'unknown_key',
+      })
+      assert.deepEqual(scheme.authenticate(exchange({ 'x-api-key': 'x' })), {
+        refused: 'invalid',
+        reason: 'unknown_key',
+      })
     },
     'calls an empty or oversized key malformed, and takes one of 512 characters': () => {
       const long = 'k'.repeat(512)
       const scheme = apiKeys({ keys: [digestApiKey(long)] })
       assert.deepEqual(scheme.authenticate(exchange({ 'x-api-key': '' })), { refused: 'invalid', reason: 'malformed' })
-      assert.deepEqual(scheme.authenticate(exchange({ 'x-api-key': `${long}k` })), { refused: 'invalid', reason: 'malformed' })
+      assert.deepEqual(scheme.authenticate(exchange({ 'x-api-key': `${long}k` })), {
+        refused: 'invalid',
+        reason: 'malformed',
+      })
       assert.ok('principal' in scheme.authenticate(exchange({ 'x-api-key': long }))!)
     },
     'gives the scopes of the record': () => {
       const scheme = apiKeys({ keys: [{ id: 'ci', digest: DIGEST, scopes: ['audit:read'] }] })
-      const { principal } = scheme.authenticate(exchange({ authorization: `Bearer ${KEY}` })) as { principal: { scopes: string[]; key: string } }
+      const { principal } = scheme.authenticate(exchange({ authorization: `Bearer ${KEY}` })) as {
+        principal: Principal
+      }
       assert.deepEqual(principal.scopes, ['audit:read'])
       assert.equal(principal.key, 'api-key::ci')
     },

@@ -16,7 +16,8 @@ export const keyFormatCases: readonly Case[] = [
     'a made key spreads over all of its 256 bits': () => {
       // Each of 43 base62 characters must vary; the first has values for 2^256 alone.
       const seen = Array.from({ length: 43 }, () => new Set<string>())
-      for (let i = 0; i < 500; i++) for (const [at, char] of [...makeApiKey().slice(4, 47)].entries()) seen[at]!.add(char)
+      for (let i = 0; i < 500; i++)
+        for (const [at, char] of [...makeApiKey().slice(4, 47)].entries()) seen[at]!.add(char)
       assert.ok(seen.slice(1).every((chars) => chars.size >= 55))
       assert.ok(seen[0]!.size >= 40)
     },
@@ -25,7 +26,8 @@ export const keyFormatCases: readonly Case[] = [
       assert.equal(checkApiKey(makeApiKey('acme')), 'valid')
     },
     'a prefix that a scanner could not tell is refused': () => {
-      for (const prefix of ['', 'a', 'A1', '1a', 'a_b', 'a-b', 'a'.repeat(17), 'é1']) assert.throws(() => makeApiKey(prefix), RangeError, prefix)
+      for (const prefix of ['', 'a', 'A1', '1a', 'a_b', 'a-b', 'a'.repeat(17), 'é1'])
+        assert.throws(() => makeApiKey(prefix), RangeError, prefix)
     },
     'any one changed character is told from a wrong key': () => {
       fc.assert(
@@ -55,7 +57,17 @@ export const keyFormatCases: readonly Case[] = [
   ...cases('checkApiKey()', {
     'calls anything of another shape foreign': () => {
       const key = makeApiKey()
-      for (const text of ['', 'hunter2', key.slice(1), `${key}0`, `${key}\n`, ` ${key}`, key.replace('_', '-'), `sk-${'a'.repeat(48)}`, key.slice(0, -1)]) {
+      for (const text of [
+        '',
+        'hunter2',
+        key.slice(1),
+        `${key}0`,
+        `${key}\n`,
+        ` ${key}`,
+        key.replace('_', '-'),
+        `sk-${'a'.repeat(48)}`,
+        key.slice(0, -1),
+      ]) {
         assert.equal(checkApiKey(text) === 'valid', false, JSON.stringify(text))
       }
       assert.equal(checkApiKey('hunter2'), 'foreign')

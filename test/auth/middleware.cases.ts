@@ -6,13 +6,12 @@ import { authenticate, identify } from '../../src/auth/middleware.ts'
 import type { Scheme } from '../../src/auth/scheme.ts'
 import { makePrincipal, type Principal } from '../../src/principal.ts'
 import type { ProblemDetails } from '../../src/problem.ts'
-import { StoreOutage } from '../../src/store/contract.ts'
 import type { SecurityOptions } from '../../src/security.ts'
+import { StoreOutage } from '../../src/store/contract.ts'
 import { type Case, cases } from '../cases.ts'
-import { peer, secured } from '../support/fixtures.ts'
+import { peer, secured, TEST_KEYS } from '../support/fixtures.ts'
 
-const KEY = makeApiKey()
-const OTHER = makeApiKey()
+const [KEY, OTHER] = TEST_KEYS
 const keys = [
   { id: 'ci-runner', digest: digestApiKey(KEY) },
   { id: 'ops', digest: digestApiKey(OTHER) },
@@ -21,12 +20,10 @@ const keys = [
 function setUp(options: Partial<SecurityOptions> = {}, realm?: string) {
   const made = secured(options)
   let handled = 0
-  const app = made.app
-    .use(authenticate(apiKeys({ keys }), realm === undefined ? {} : { realm }))
-    .get('/*', (c) => {
-      handled++
-      return c.text(c.var.principal.id)
-    })
+  const app = made.app.use(authenticate(apiKeys({ keys }), realm === undefined ? {} : { realm })).get('/*', (c) => {
+    handled++
+    return c.text(c.var.principal.id)
+  })
   return { ...made, app, handled: () => handled }
 }
 
@@ -84,7 +81,12 @@ export const authMiddlewareCases: readonly Case[] = [
     },
     'two credentials in one request are refused, though both are good': async () => {
       const { app, handled, events, platform } = setUp()
-      for (const [bearer, apiKey] of [[KEY, OTHER], [KEY, KEY], [KEY, ''], ['', KEY]] as const) {
+      for (const [bearer, apiKey] of [
+        [KEY, OTHER],
+        [KEY, KEY],
+        [KEY, ''],
+        ['', KEY],
+      ] as const) {
         const answer = await app.request('/', sent({ authorization: `Bearer ${bearer}`, 'x-api-key': apiKey }))
         assert.equal(answer.status, 400)
         assert.equal(((await answer.json()) as ProblemDetails).code, 'auth.ambiguous')
@@ -97,7 +99,10 @@ export const authMiddlewareCases: readonly Case[] = [
       const { app, handled } = setUp()
       for (const name of ['authorization', 'x-api-key']) {
         const prefix = name === 'authorization' ? 'Bearer ' : ''
-        const headers = sendable([[name, prefix + KEY], [name, prefix + OTHER]])!
+        const headers = sendable([
+          [name, prefix + KEY],
+          [name, prefix + OTHER],
+        ])!
         assert.equal((await app.request('/', { headers })).status, 401)
       }
       assert.equal(handled(), 0)
@@ -106,7 +111,11 @@ export const authMiddlewareCases: readonly Case[] = [
       // GHSA-xmf8-cvqr-rfgj: a malformed Authorization threw.
       const { app } = setUp({ events: [] })
       const unit = fc.constantFrom(...' \t,="\\;:+/._~-aZ09\u00a0\u00e9\u00ff\u0001\u007f')
-      const text = fc.oneof(fc.string({ unit, maxLength: 30 }), fc.string({ maxLength: 30 }), fc.constantFrom(KEY, KEY.slice(1), `${KEY} `, 'x'.repeat(600)))
+      const text = fc.oneof(
+        fc.string({ unit, maxLength: 30 }),
+        fc.string({ maxLength: 30 }),
+        fc.constantFrom(KEY, KEY.slice(1), `${KEY} `, 'x'.repeat(600)),
+      )
       const scheme = fc.constantFrom('Bearer ', 'bearer ', 'BEARER\t', 'Bearer', 'Basic ', 'Bearer  ', 'Digest ', '')
       const value = fc.tuple(scheme, text).map((parts) => parts.join(''))
       const values = fc.sample(fc.tuple(value, fc.option(text, { freq: 4 })), { seed: 12, numRuns: 20_000 })
@@ -138,11 +147,24 @@ export const authMiddlewareCases: readonly Case[] = [
     'a 401 challenges with the realm, and with an error code only where a credential was sent': async () => {
       const { app } = setUp()
       assert.equal((await app.request('/')).headers.get('www-authenticate'), 'Bearer realm="api"')
-      assert.equal((await app.request('/', sent({ authorization: 'Basic abc' }))).headers.get('www-authenticate'), 'Bearer realm="api"')
-      for (const headers of [{ authorization: 'Bearer wrong' }, { authorization: 'Bearer' }, { 'x-api-key': 'wrong' }]) {
-        assert.equal((await app.request('/', sent(headers))).headers.get('www-authenticate'), 'Bearer realm="api", error="invalid_token"')
+      assert.equal(
+        (await app.request('/', sent({ authorization: 'Basic abc' }))).headers.get('www-authenticate'),
+        'Bearer realm="api"',
+      )
+      for (const headers of [
+        { authorization: 'Bearer wrong' },
+        { authorization: 'Bearer' },
+        { 'x-api-key': 'wrong' },
+      ]) {
+        assert.equal(
+          (await app.request('/', sent(headers))).headers.get('www-authenticate'),
+          'Bearer realm="api", error="invalid_token"',
+        )
       }
-      assert.equal((await app.request('/', sent({ authorization: `Bearer ${KEY}` }))).headers.get('www-authenticate'), null)
+      assert.equal(
+        (await app.request('/', sent({ authorization: `Bearer ${KEY}` }))).headers.get('www-authenticate'),
+        null,
+      )
     },
     'the realm is quoted, and one that could split the header throws at start': async () => {
       const { app } = setUp({}, 'a "b" \\c')
@@ -152,9 +174,14 @@ export const authMiddlewareCases: readonly Case[] = [
     'no answer says which keys exist': async () => {
       const { app } = setUp()
       const mistyped = KEY.slice(0, -1) + (KEY.endsWith('0') ? '1' : '0')
-      const answers = await Promise.all([mistyped, makeApiKey(), 'wrong', `${KEY}x`].map(async (key) => (await app.request('/', sent({ 'x-api-key': key }))).text()))
+      const answers = await Promise.all(
+        [mistyped, makeApiKey(), 'wrong', `${KEY}x`].map(async (key) =>
+          (await app.request('/', sent({ 'x-api-key': key }))).text(),
+        ),
+      )
       assert.equal(new Set(answers).size, 1)
-      for (const text of answers) for (const { id, digest } of keys) assert.equal(text.includes(id) || text.includes(digest.slice(0, 8)), false)
+      for (const text of answers)
+        for (const { id, digest } of keys) assert.equal(text.includes(id) || text.includes(digest.slice(0, 8)), false)
     },
     'a wrong checksum and an unknown key differ in the event alone': async () => {
       const { app, events, platform } = setUp()
@@ -164,12 +191,15 @@ export const authMiddlewareCases: readonly Case[] = [
       await app.request('/', sent({ authorization: 'Bearer a b' }))
       await app.request('/')
       await platform.settled()
-      assert.deepEqual(events.map(({ type, level, reason, principal }) => [type, level, reason, principal]), [
-        ['auth.refused', 'warn', 'checksum', null],
-        ['auth.refused', 'warn', 'unknown_key', null],
-        ['auth.refused', 'warn', 'malformed', null],
-        ['auth.refused', 'warn', 'missing', null],
-      ])
+      assert.deepEqual(
+        events.map(({ type, level, reason, principal }) => [type, level, reason, principal]),
+        [
+          ['auth.refused', 'warn', 'checksum', null],
+          ['auth.refused', 'warn', 'unknown_key', null],
+          ['auth.refused', 'warn', 'malformed', null],
+          ['auth.refused', 'warn', 'missing', null],
+        ],
+      )
     },
     'no key stands in any answer, event or log line, however it is sent': async () => {
       const canary = makeApiKey('canary')
@@ -203,17 +233,23 @@ export const authMiddlewareCases: readonly Case[] = [
       let handled = 0
       app.use(authenticate(apiKeys({ keys: [], openWithoutKeys: true }))).get('/', (c) => c.text(`${++handled}`))
       // GHSA-8fpg-xm3f-6cx3: a setting mistake must not fail open.
-      for (const headers of [{}, { 'x-api-key': KEY }]) assert.equal((await app.request('/', sent(headers))).status, 500)
+      for (const headers of [{}, { 'x-api-key': KEY }])
+        assert.equal((await app.request('/', sent(headers))).status, 500)
       assert.equal(handled, 0)
       await platform.settled()
     },
     'development runs open only by openWithoutKeys, said once in the log': async () => {
       const { app, events, platform } = secured({ mode: 'development' })
-      app.use(authenticate(apiKeys({ keys: [], openWithoutKeys: true }))).get('/', (c) => c.text(c.var.security.principal!.key))
+      app
+        .use(authenticate(apiKeys({ keys: [], openWithoutKeys: true })))
+        .get('/', (c) => c.text(c.var.security.principal!.key))
       for (let i = 0; i < 3; i++) assert.equal(await (await app.request('/')).text(), 'api-key::anonymous')
       await platform.settled()
       const open = events.filter((event) => event.type === 'auth.open')
-      assert.deepEqual(open.map(({ level, reason }) => [level, reason]), [['warn', 'no_keys_configured']])
+      assert.deepEqual(
+        open.map(({ level, reason }) => [level, reason]),
+        [['warn', 'no_keys_configured']],
+      )
       assert.throws(() => apiKeys({ keys: [] }), TypeError)
     },
     'a key that is configured in development is enforced': async () => {
@@ -250,16 +286,23 @@ export const authMiddlewareCases: readonly Case[] = [
     },
   }),
   ...cases('KEY-9', {
-    'a refused attempt is a warning with path, origin, user agent and address; a success is a debug event': async () => {
-      const { app, events, platform } = setUp()
-      const about = { origin: 'https://a.example', 'user-agent': 'curl/8' }
-      await app.request('/x?y', sent(about), peer('203.0.113.9'))
-      await app.request('/x', sent({ ...about, 'x-api-key': KEY }), peer('203.0.113.9'))
-      await platform.settled()
-      const [refused, accepted] = events
-      assert.deepEqual([refused!.type, refused!.level, refused!.path, refused!.origin, refused!.userAgent, refused!.address], ['auth.refused', 'warn', '/x', 'https://a.example', 'curl/8', '203.0.113.9'])
-      assert.deepEqual([accepted!.type, accepted!.level, accepted!.principal], ['auth.accepted', 'debug', 'api-key::ci-runner'])
-    },
+    'a refused attempt is a warning with path, origin, user agent and address; a success is a debug event':
+      async () => {
+        const { app, events, platform } = setUp()
+        const about = { origin: 'https://a.example', 'user-agent': 'curl/8' }
+        await app.request('/x?y', sent(about), peer('203.0.113.9'))
+        await app.request('/x', sent({ ...about, 'x-api-key': KEY }), peer('203.0.113.9'))
+        await platform.settled()
+        const [refused, accepted] = events
+        assert.deepEqual(
+          [refused!.type, refused!.level, refused!.path, refused!.origin, refused!.userAgent, refused!.address],
+          ['auth.refused', 'warn', '/x', 'https://a.example', 'curl/8', '203.0.113.9'],
+        )
+        assert.deepEqual(
+          [accepted!.type, accepted!.level, accepted!.principal],
+          ['auth.accepted', 'debug', 'api-key::ci-runner'],
+        )
+      },
   }),
   ...cases('authenticate()', {
     'throws at start without a scheme': () => {
@@ -271,13 +314,27 @@ export const authMiddlewareCases: readonly Case[] = [
         [[outcome('A', null), outcome('B', alice)], 200, ['A', 'B']],
         [[outcome('A', alice), outcome('B', null)], 200, ['A']],
         [[outcome('A', { refused: 'invalid', reason: 'x' }), outcome('B', alice)], 401, ['A']],
-        [[outcome('A', Promise.resolve(null) as never), outcome('B', Promise.resolve(alice) as never)], 200, ['A', 'B']],
-        [[outcome('A', Promise.resolve({ refused: 'ambiguous', reason: 'x' }) as never), outcome('B', alice)], 400, ['A']],
+        [
+          [outcome('A', Promise.resolve(null) as never), outcome('B', Promise.resolve(alice) as never)],
+          200,
+          ['A', 'B'],
+        ],
+        [
+          [outcome('A', Promise.resolve({ refused: 'ambiguous', reason: 'x' }) as never), outcome('B', alice)],
+          400,
+          ['A'],
+        ],
         [[outcome('A', null), outcome('B', null)], 401, ['A', 'B']],
       ]
       for (const [schemes, status, asked] of tables) {
         const heard: string[] = []
-        const heeded = schemes.map((scheme) => ({ ...scheme, authenticate: (exchange: never) => { heard.push(scheme.name); return scheme.authenticate(exchange) } }))
+        const heeded = schemes.map((scheme) => ({
+          ...scheme,
+          authenticate: (exchange: never) => {
+            heard.push(scheme.name)
+            return scheme.authenticate(exchange)
+          },
+        }))
         const { app } = secured()
         app.use(authenticate(heeded)).get('/', (c) => c.text('ok'))
         assert.equal((await app.request('/')).status, status)
@@ -286,17 +343,29 @@ export const authMiddlewareCases: readonly Case[] = [
     },
     'offers each challenge once, and every hint': async () => {
       const { app } = secured()
-      app.use(authenticate([apiKeys({ keys }), outcome('Bearer', null), outcome('DPoP', null)])).get('/', (c) => c.text('ok'))
+      app
+        .use(authenticate([apiKeys({ keys }), outcome('Bearer', null), outcome('DPoP', null)]))
+        .get('/', (c) => c.text('ok'))
       const answer = await app.request('/')
       assert.equal(answer.headers.get('www-authenticate'), 'Bearer realm="api", DPoP realm="api"')
       assert.match(((await answer.json()) as ProblemDetails).detail, /X-API-Key.*Or: Send a Bearer\. Or: Send a DPoP\./)
     },
     'answers 503 when a scheme cannot find out, and 500 when it fails': async () => {
-      for (const [error, status] of [[new StoreOutage('down'), 503], [new Error('bug'), 500]] as const) {
-        for (const authenticateBy of [() => { throw error }, () => Promise.reject(error)]) {
+      for (const [error, status] of [
+        [new StoreOutage('down'), 503],
+        [new Error('bug'), 500],
+      ] as const) {
+        for (const authenticateBy of [
+          () => {
+            throw error
+          },
+          () => Promise.reject(error),
+        ]) {
           const { app } = secured()
           let handled = 0
-          app.use(authenticate([{ ...outcome('A', null), authenticate: authenticateBy }, outcome('B', alice)])).get('/', (c) => c.text(`${++handled}`))
+          app
+            .use(authenticate([{ ...outcome('A', null), authenticate: authenticateBy }, outcome('B', alice)]))
+            .get('/', (c) => c.text(`${++handled}`))
           const answer = await app.request('/')
           assert.equal(answer.status, status)
           assert.equal(answer.headers.get('retry-after'), status === 503 ? '1' : null)
@@ -308,7 +377,9 @@ export const authMiddlewareCases: readonly Case[] = [
   ...cases('identify()', {
     'lets strangers pass as null, and known callers as themselves': async () => {
       const { app } = secured()
-      app.use(identify(apiKeys({ keys }))).get('/', (c) => c.json((c.var as unknown as { principal: Principal | null }).principal?.id ?? null))
+      app
+        .use(identify(apiKeys({ keys })))
+        .get('/', (c) => c.json((c.var as unknown as { principal: Principal | null }).principal?.id ?? null))
       assert.equal(await (await app.request('/')).json(), null)
       assert.equal(await (await app.request('/', sent({ 'x-api-key': KEY }))).json(), 'ci-runner')
     },

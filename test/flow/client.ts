@@ -38,12 +38,22 @@ export class Client {
     const { method = options.body === undefined ? 'GET' : 'POST', body } = options
     return new Promise((resolve, reject) => {
       const request = httpRequest(
-        { host: '127.0.0.1', port: this.server.port, localAddress: this.#local, method, path, headers: { ...this.#edgeHeader(), ...options.headers }, agent: false },
+        {
+          host: '127.0.0.1',
+          port: this.server.port,
+          localAddress: this.#local,
+          method,
+          path,
+          headers: { ...this.#edgeHeader(), ...options.headers },
+          agent: false,
+        },
         (response) => {
           const chunks: Buffer[] = []
           response.on('data', (chunk) => chunks.push(chunk))
           response.on('end', () => {
-            const headers = Object.fromEntries(Object.entries(response.headers).map(([name, value]) => [name, [value].flat().join(', ')]))
+            const headers = Object.fromEntries(
+              Object.entries(response.headers).map(([name, value]) => [name, [value].flat().join(', ')]),
+            )
             resolve({ status: response.statusCode!, headers, body: Buffer.concat(chunks).toString() })
           })
           response.on('error', reject)
@@ -56,7 +66,10 @@ export class Client {
 
   /** A chat with the key, or with what `headers` say. */
   chat(message: unknown, headers: Record<string, string> = this.key): Promise<Answer> {
-    return this.call('/api/chat', { headers: { 'content-type': 'application/json', ...headers }, body: JSON.stringify({ message }) })
+    return this.call('/api/chat', {
+      headers: { 'content-type': 'application/json', ...headers },
+      body: JSON.stringify({ message }),
+    })
   }
 
   /** Sends bytes as they are, and reads until the server closes, answers whole, or three seconds have passed. */
@@ -105,6 +118,8 @@ function parse(bytes: Buffer): Answer {
   const text = bytes.toString('latin1')
   const end = text.indexOf('\r\n\r\n')
   const [status = '', ...lines] = text.slice(0, Math.max(end, 0)).split('\r\n')
-  const headers = Object.fromEntries(lines.map((line) => [line.slice(0, line.indexOf(':')).toLowerCase(), line.slice(line.indexOf(':') + 1).trim()]))
+  const headers = Object.fromEntries(
+    lines.map((line) => [line.slice(0, line.indexOf(':')).toLowerCase(), line.slice(line.indexOf(':') + 1).trim()]),
+  )
   return { status: Number(/^HTTP\/1\.1 (\d+)/.exec(status)?.[1] ?? 0), headers, body: text.slice(end + 4) }
 }

@@ -4,10 +4,10 @@ import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
-import { afterEach, describe, expect, test } from 'vitest'
-import { createApp } from '../../examples/agent-server/app.ts'
 import { memoryStore } from 'hinoban'
 import { platform } from 'hinoban/node'
+import { afterEach, describe, expect, test } from 'vitest'
+import { createApp } from '../../examples/agent-server/app.ts'
 
 const example = join(import.meta.dirname, '../../examples/agent-server')
 const LAUNCHERS = {
@@ -31,7 +31,10 @@ describe.each(Object.keys(LAUNCHERS) as (keyof typeof LAUNCHERS)[])('%s >', (run
     const lines = server.output.match(/^ {2}curl .*$/gm) ?? []
     expect(lines).toHaveLength(4)
     for (const line of lines) {
-      const { stdout } = await promisify(execFile)('bash', ['-c', line.replace('curl', 'curl --silent --show-error --fail-with-body')])
+      const { stdout } = await promisify(execFile)('bash', [
+        '-c',
+        line.replace('curl', 'curl --silent --show-error --fail-with-body'),
+      ])
       expect(JSON.parse(stdout)).toBeTruthy()
     }
   })
@@ -55,7 +58,11 @@ describe.each(Object.keys(LAUNCHERS) as (keyof typeof LAUNCHERS)[])('%s >', (run
     const credential = 'value-of-another-service-canary'
     const headers = { authorization: `Bearer ${first.key}`, 'content-type': 'application/json' }
     expect((await chat(first, first.key)).status).toBe(200)
-    const stored = await fetch(`${first.url}/api/credentials`, { method: 'POST', headers, body: JSON.stringify({ name: 'kept', value: credential }) })
+    const stored = await fetch(`${first.url}/api/credentials`, {
+      method: 'POST',
+      headers,
+      body: JSON.stringify({ name: 'kept', value: credential }),
+    })
     expect(stored.status).toBe(runtime === 'workers' ? 403 : 201)
     await chat(first, first.key)
     await chat(first, first.key)
@@ -68,16 +75,20 @@ describe.each(Object.keys(LAUNCHERS) as (keyof typeof LAUNCHERS)[])('%s >', (run
 
     const again = await launch(runtime, data)
     const listed = await fetch(`${again.url}/api/credentials`, { headers })
-    if (runtime !== 'workers') expect(await listed.json()).toEqual([{ name: 'kept', lastFour: 'nary', storedAt: expect.any(Number) }])
+    if (runtime !== 'workers')
+      expect(await listed.json()).toEqual([{ name: 'kept', lastFour: 'nary', storedAt: expect.any(Number) }])
     const audit = (await (await fetch(`${again.url}/api/audit/recent`, { headers })).json()) as { action: string }[]
     expect(audit.map((entry) => entry.action)).toContain('limit.refused')
 
     const { HINOBAN_CREDENTIAL_SECRET } = JSON.parse(readFileSync(join(data, 'secrets.json'), 'utf8'))
-    const files = readdirSync(data, { recursive: true, withFileTypes: true }).filter((entry) => entry.isFile() && entry.name !== 'secrets.json')
+    const files = readdirSync(data, { recursive: true, withFileTypes: true }).filter(
+      (entry) => entry.isFile() && entry.name !== 'secrets.json',
+    )
     expect(files.length).toBeGreaterThan(0)
     for (const file of files) {
       const bytes = readFileSync(join(file.parentPath, file.name)).toString('latin1')
-      for (const secret of [first.key, credential, HINOBAN_CREDENTIAL_SECRET]) expect(bytes.includes(secret)).toBe(false)
+      for (const secret of [first.key, credential, HINOBAN_CREDENTIAL_SECRET])
+        expect(bytes.includes(secret)).toBe(false)
     }
   })
 
@@ -85,7 +96,8 @@ describe.each(Object.keys(LAUNCHERS) as (keyof typeof LAUNCHERS)[])('%s >', (run
     const data = dataFolder()
     writeFileSync(join(data, 'secrets.json'), '{}')
     const message = await refusedStart(runtime, data)
-    for (const name of ['HINOBAN_API_KEY_DIGEST', 'HINOBAN_CREDENTIAL_SECRET', 'HINOBAN_CREDENTIAL_SALT']) expect(message).toContain(name)
+    for (const name of ['HINOBAN_API_KEY_DIGEST', 'HINOBAN_CREDENTIAL_SECRET', 'HINOBAN_CREDENTIAL_SALT'])
+      expect(message).toContain(name)
     expect(message).toContain('openssl rand -hex 16')
   })
 })
@@ -114,7 +126,11 @@ function dataFolder(): string {
   return folder
 }
 
-async function launch(runtime: keyof typeof LAUNCHERS, data: string, settings: Record<string, string> = {}): Promise<Launched> {
+async function launch(
+  runtime: keyof typeof LAUNCHERS,
+  data: string,
+  settings: Record<string, string> = {},
+): Promise<Launched> {
   const port = await freePort()
   const { child, output } = run(runtime, data, { PORT: String(port), ...settings })
   const gone = new Promise<void>((resolve) => child.once('exit', () => resolve()))
@@ -125,7 +141,14 @@ async function launch(runtime: keyof typeof LAUNCHERS, data: string, settings: R
   const launched = { url: `http://127.0.0.1:${port}`, key: '', output: '', kill }
   started.push(launched)
   for (let tries = 0; ; tries++) {
-    if (/^Serving on .*$/m.test(output()) && (await fetch(`${launched.url}/health`).then((answer) => answer.ok, () => false))) break
+    if (
+      /^Serving on .*$/m.test(output()) &&
+      (await fetch(`${launched.url}/health`).then(
+        (answer) => answer.ok,
+        () => false,
+      ))
+    )
+      break
     if (tries > 200 || child.exitCode !== null) throw new Error(`${runtime} did not serve:\n${output()}`)
     await new Promise((resolve) => setTimeout(resolve, 50))
   }
@@ -142,9 +165,20 @@ async function refusedStart(runtime: keyof typeof LAUNCHERS, data: string): Prom
   return output()
 }
 
-function run(runtime: keyof typeof LAUNCHERS, data: string, settings: Record<string, string>): { child: ChildProcess; output: () => string } {
+function run(
+  runtime: keyof typeof LAUNCHERS,
+  data: string,
+  settings: Record<string, string>,
+): { child: ChildProcess; output: () => string } {
   const [command, ...args] = LAUNCHERS[runtime]
-  const child = spawn(command, args, { env: { PATH: process.env.PATH, HOME: process.env.HOME, HINOBAN_DATA: data, ...settings } as unknown as NodeJS.ProcessEnv })
+  const child = spawn(command, args, {
+    env: {
+      PATH: process.env.PATH,
+      HOME: process.env.HOME,
+      HINOBAN_DATA: data,
+      ...settings,
+    } as unknown as NodeJS.ProcessEnv,
+  })
   let text = ''
   for (const stream of [child.stdout, child.stderr]) stream.on('data', (chunk) => (text += chunk))
   return { child, output: () => text }

@@ -3,9 +3,10 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import { createServer, type Server } from 'node:http'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import type { Readable } from 'node:stream'
 import { build } from 'esbuild'
-import { Log, LogLevel, Miniflare } from 'miniflare'
 import { digestApiKey, makeApiKey } from 'hinoban'
+import { Log, LogLevel, Miniflare } from 'miniflare'
 
 /** The runtimes that every flow is shown on. */
 export const RUNTIMES = ['node', 'bun', 'deno', 'workerd'] as const
@@ -59,7 +60,9 @@ export async function startProvider(): Promise<Provider> {
       seen.push({ authorization: request.headers.authorization, body })
       response.setHeader('content-type', 'application/json')
       // A careless provider that repeats the credential: it must not come through.
-      response.end(JSON.stringify({ choices: [{ message: { content: `model says hello to ${request.headers.authorization}` } }] }))
+      response.end(
+        JSON.stringify({ choices: [{ message: { content: `model says hello to ${request.headers.authorization}` } }] }),
+      )
     })
   })
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
@@ -67,14 +70,28 @@ export async function startProvider(): Promise<Provider> {
   return {
     url: `http://127.0.0.1:${port}`,
     seen,
-    stop: () => new Promise((resolve) => void (server.close(() => resolve()), server.closeAllConnections())),
+    async stop() {
+      server.closeAllConnections()
+      await new Promise((resolve) => server.close(resolve))
+    },
   }
 }
 
-async function startChild(runtime: Exclude<Runtime, 'workerd'>, key: string, env: Record<string, string>): Promise<TestServer> {
+async function startChild(
+  runtime: Exclude<Runtime, 'workerd'>,
+  key: string,
+  env: Record<string, string>,
+): Promise<TestServer> {
   const data = mkdtempSync(join(tmpdir(), 'hinoban-'))
   const [command, ...args] = children[runtime]
-  const child = spawn(command!, args, { env: { PATH: process.env.PATH, HOME: process.env.HOME, ...env, DATABASE: join(data, 'db.sqlite') } as unknown as NodeJS.ProcessEnv })
+  const child = spawn(command!, args, {
+    env: {
+      PATH: process.env.PATH,
+      HOME: process.env.HOME,
+      ...env,
+      DATABASE: join(data, 'db.sqlite'),
+    } as unknown as NodeJS.ProcessEnv,
+  })
   let output = ''
   for (const stream of [child.stdout, child.stderr]) stream.on('data', (chunk) => (output += chunk))
   const port = await listening(runtime, child, () => output)
@@ -112,7 +129,7 @@ async function startWorkerd(key: string, env: Record<string, string>): Promise<T
     host: '127.0.0.1',
     port: 0,
     log: new Log(LogLevel.NONE),
-    handleRuntimeStdio: (stdout, stderr) => {
+    handleRuntimeStdio: (stdout: Readable, stderr: Readable) => {
       for (const stream of [stdout, stderr]) stream.on('data', (chunk) => (output += chunk))
     },
   })

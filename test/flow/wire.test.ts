@@ -6,7 +6,8 @@ import { type Provider, RUNTIMES, startProvider, startServer, type TestServer } 
 
 const APP = 'https://app.example'
 const SECURITY_HEADERS: Record<string, string> = {
-  'content-security-policy': "default-src 'none'; object-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
+  'content-security-policy':
+    "default-src 'none'; object-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
   'cross-origin-opener-policy': 'same-origin',
   'cross-origin-resource-policy': 'same-origin',
   'origin-agent-cluster': '?1',
@@ -21,7 +22,11 @@ const SECURITY_HEADERS: Record<string, string> = {
 }
 
 function expectProblem(answer: Answer, status: number, code: string): void {
-  expect([answer.status, answer.headers['content-type'], answer.body]).toEqual([status, 'application/problem+json', expect.stringContaining(`"code":"${code}"`)])
+  expect([answer.status, answer.headers['content-type'], answer.body]).toEqual([
+    status,
+    'application/problem+json',
+    expect.stringContaining(`"code":"${code}"`),
+  ])
   expect(answer.headers).toMatchObject(SECURITY_HEADERS)
 }
 
@@ -57,7 +62,11 @@ describe.each(RUNTIMES)('%s >', (runtime) => {
     })
 
     test('KEY-3 the key is taken by either header, the scheme in any case', async () => {
-      for (const headers of [{ authorization: `Bearer ${server.key}` }, { authorization: `bEaReR ${server.key}` }, { 'x-api-key': server.key }]) {
+      for (const headers of [
+        { authorization: `Bearer ${server.key}` },
+        { authorization: `bEaReR ${server.key}` },
+        { 'x-api-key': server.key },
+      ]) {
         expect((await client().chat('hello', headers as Record<string, string>)).status).toBe(200)
       }
     })
@@ -74,23 +83,53 @@ describe.each(RUNTIMES)('%s >', (runtime) => {
 
     // CVE-2026-39406, CVE-2026-29045, GHSA-3mpf-rcc7-5347 and the rest of list 1, "Hono: path".
     test.each([
-      '//health', '/healthz', '/health/../api/chat', '/health/%2e%2e/api/chat', '/health/..%2fapi/chat', '/api%2fchat', '/%61pi/chat', '/API/chat',
-      '/api//chat', '//api/chat', '/./api/chat', '/api/chat/', '/api/chat;x', '/api/chat%00', '/api\\chat', '/api%5cchat', '/api/%2563hat', '/api/chat%c0%af',
-      '/health;/../api/chat', '/health/./../api/chat', '/health%2f..%2fapi%2fchat', '/.;/api/chat', '/api/chat.', '/api/chat%20', '/api/chat?x=/health', '/api/chat#/health',
+      '//health',
+      '/healthz',
+      '/health/../api/chat',
+      '/health/%2e%2e/api/chat',
+      '/health/..%2fapi/chat',
+      '/api%2fchat',
+      '/%61pi/chat',
+      '/API/chat',
+      '/api//chat',
+      '//api/chat',
+      '/./api/chat',
+      '/api/chat/',
+      '/api/chat;x',
+      '/api/chat%00',
+      '/api\\chat',
+      '/api%5cchat',
+      '/api/%2563hat',
+      '/api/chat%c0%af',
+      '/health;/../api/chat',
+      '/health/./../api/chat',
+      '/health%2f..%2fapi%2fchat',
+      '/.;/api/chat',
+      '/api/chat.',
+      '/api/chat%20',
+      '/api/chat?x=/health',
+      '/api/chat#/health',
     ])('KEY-4 %s never lets a stranger reach the chat handler', async (path) => {
       const before = provider.seen.length
       const body = '{"message":"hello"}'
-      const answer = await client().raw(`POST ${path} HTTP/1.1\r\nHost: 127.0.0.1:${server.port}\r\nContent-Type: application/json\r\nContent-Length: ${body.length}\r\nConnection: close\r\n\r\n${body}`)
+      const answer = await client().raw(
+        `POST ${path} HTTP/1.1\r\nHost: 127.0.0.1:${server.port}\r\nContent-Type: application/json\r\nContent-Length: ${body.length}\r\nConnection: close\r\n\r\n${body}`,
+      )
       expect(answer.status).toBeGreaterThanOrEqual(400)
       expect(answer.status).toBeLessThan(500)
       expect(answer.body).not.toContain('reply')
       expect(provider.seen.length).toBe(before)
     })
 
-    test.each(['//health', '/api%2fchat', '/%61pi/chat', '/api/chat%00', '/api/%2563hat', '/api%5cchat'])('KEY-4 %s is refused as not canonical', async (path) => {
-      const answer = await client().raw(`GET ${path} HTTP/1.1\r\nHost: 127.0.0.1:${server.port}\r\nConnection: close\r\n\r\n`)
-      expectProblem(answer, 400, 'path.not_canonical')
-    })
+    test.each(['//health', '/api%2fchat', '/%61pi/chat', '/api/chat%00', '/api/%2563hat', '/api%5cchat'])(
+      'KEY-4 %s is refused as not canonical',
+      async (path) => {
+        const answer = await client().raw(
+          `GET ${path} HTTP/1.1\r\nHost: 127.0.0.1:${server.port}\r\nConnection: close\r\n\r\n`,
+        )
+        expectProblem(answer, 400, 'path.not_canonical')
+      },
+    )
   })
 
   describe('limits', () => {
@@ -116,22 +155,36 @@ describe.each(RUNTIMES)('%s >', (runtime) => {
     test('LIM-1 of 1,000 calls in parallel exactly the quota passes', async () => {
       const one = client()
       const statuses = await Promise.all(Array.from({ length: 1000 }, async () => (await one.chat('hello', {})).status))
-      expect([statuses.filter((status) => status === 401).length, statuses.filter((status) => status === 429).length]).toEqual([100, 900])
+      expect([
+        statuses.filter((status) => status === 401).length,
+        statuses.filter((status) => status === 429).length,
+      ]).toEqual([100, 900])
     })
 
     test('LOC-5 a forwarding header that nobody declared changes nothing', async () => {
       const one = client()
-      const forwarded = (i: number): Record<string, string> => ({ 'x-forwarded-for': `203.0.113.${i}`, forwarded: `for=203.0.113.${i}`, 'x-real-ip': `203.0.113.${i}` })
-      const left = [(await one.chat('a', forwarded(1))).headers, (await one.chat('b', forwarded(2))).headers].map((headers) => headers['x-ratelimit-remaining'])
+      const forwarded = (i: number): Record<string, string> => ({
+        'x-forwarded-for': `203.0.113.${i}`,
+        forwarded: `for=203.0.113.${i}`,
+        'x-real-ip': `203.0.113.${i}`,
+      })
+      const left = [(await one.chat('a', forwarded(1))).headers, (await one.chat('b', forwarded(2))).headers].map(
+        (headers) => headers['x-ratelimit-remaining'],
+      )
       expect(left).toEqual(['99', '98'])
     })
   })
 
   describe('input', () => {
     test('VAL-1 a bad body is 400 with the path of each field and no echo', async () => {
-      const answer = await client().call('/api/chat', { headers: { ...client().key, 'content-type': 'application/json' }, body: '{"message":["sk-live-canary"]}' })
+      const answer = await client().call('/api/chat', {
+        headers: { ...client().key, 'content-type': 'application/json' },
+        body: '{"message":["sk-live-canary"]}',
+      })
       expectProblem(answer, 400, 'validation.failed')
-      expect(JSON.parse(answer.body).errors).toEqual([{ target: 'json', path: ['message'], code: 'invalid_type', message: 'Must be of type string.' }])
+      expect(JSON.parse(answer.body).errors).toEqual([
+        { target: 'json', path: ['message'], code: 'invalid_type', message: 'Must be of type string.' },
+      ])
       expect(answer.body + server.output()).not.toContain('canary')
     })
 
@@ -142,12 +195,25 @@ describe.each(RUNTIMES)('%s >', (runtime) => {
 
     test('VAL-1 what is no JSON is 400, another type 415', async () => {
       const { key } = client()
-      expectProblem(await client().call('/api/chat', { headers: { ...key, 'content-type': 'application/json' }, body: '{"mess' }), 400, 'body.unreadable')
-      expectProblem(await client().call('/api/chat', { headers: { ...key, 'content-type': 'text/plain' }, body: '{"message":"a"}' }), 415, 'body.unsupported_type')
+      expectProblem(
+        await client().call('/api/chat', { headers: { ...key, 'content-type': 'application/json' }, body: '{"mess' }),
+        400,
+        'body.unreadable',
+      )
+      expectProblem(
+        await client().call('/api/chat', {
+          headers: { ...key, 'content-type': 'text/plain' },
+          body: '{"message":"a"}',
+        }),
+        415,
+        'body.unsupported_type',
+      )
     })
 
     test('VAL-2 2 MB declared is 413 before any of it is read', async () => {
-      const answer = await client().raw(`POST /api/chat HTTP/1.1\r\nHost: 127.0.0.1:${server.port}\r\nAuthorization: Bearer ${server.key}\r\nContent-Type: application/json\r\nContent-Length: 2000000\r\n\r\n`)
+      const answer = await client().raw(
+        `POST /api/chat HTTP/1.1\r\nHost: 127.0.0.1:${server.port}\r\nAuthorization: Bearer ${server.key}\r\nContent-Type: application/json\r\nContent-Length: 2000000\r\n\r\n`,
+      )
       expectProblem(answer, 413, 'body.too_large')
     })
 
@@ -165,7 +231,10 @@ describe.each(RUNTIMES)('%s >', (runtime) => {
     })
 
     test('VAL-2 a body of exactly the cap arrives whole, by either way of reading it', async () => {
-      expect(JSON.parse((await client().call('/kinds/length', { body: new Uint8Array(1_048_576) })).body)).toEqual({ bytes: 1_048_576, raw: 'POST' })
+      expect(JSON.parse((await client().call('/kinds/length', { body: new Uint8Array(1_048_576) })).body)).toEqual({
+        bytes: 1_048_576,
+        raw: 'POST',
+      })
       expect((await client().call('/kinds/raw-body', { body: 'as it is' })).body).toBe('as it is')
     })
 
@@ -194,7 +263,11 @@ describe.each(RUNTIMES)('%s >', (runtime) => {
     test('VAL-3 an unsafe id in a path is 400', async () => {
       const { key } = client()
       for (const id of ['a%20b', 'a.b', '%F0%9F%94%A5', 'a'.repeat(129)]) {
-        expectProblem(await client().call(`/api/credentials/${id}`, { method: 'DELETE', headers: key }), 400, 'validation.failed')
+        expectProblem(
+          await client().call(`/api/credentials/${id}`, { method: 'DELETE', headers: key }),
+          400,
+          'validation.failed',
+        )
       }
     })
   })
@@ -212,12 +285,18 @@ describe.each(RUNTIMES)('%s >', (runtime) => {
       const listed = await one.call('/api/credentials', { headers: one.key })
       expect(JSON.parse(listed.body)).toContainEqual({ name: 'other', lastFour: 'vice', storedAt: expect.any(Number) })
       expect(listed.body).not.toContain('value-of')
-      expect((await one.call('/api/credentials/other', { method: 'DELETE', headers: one.key })).body).toBe('{"deleted":true}')
+      expect((await one.call('/api/credentials/other', { method: 'DELETE', headers: one.key })).body).toBe(
+        '{"deleted":true}',
+      )
     })
 
     test('LOC-2 it needs a key as well', async () => {
       const one = client()
-      expectProblem(await one.call('/api/credentials', { headers: { 'content-type': 'application/json' }, body }), 401, 'auth.missing')
+      expectProblem(
+        await one.call('/api/credentials', { headers: { 'content-type': 'application/json' }, body }),
+        401,
+        'auth.missing',
+      )
     })
 
     test.each<[string, Record<string, string>]>([
@@ -262,15 +341,35 @@ describe.each(RUNTIMES)('%s >', (runtime) => {
   describe('browsers', () => {
     test('HTT-1 a preflight passes without a key and costs nothing', async () => {
       const one = client()
-      const answer = await one.call('/api/chat', { method: 'OPTIONS', headers: { origin: APP, 'access-control-request-method': 'POST', 'access-control-request-headers': 'authorization,content-type' } })
+      const answer = await one.call('/api/chat', {
+        method: 'OPTIONS',
+        headers: {
+          origin: APP,
+          'access-control-request-method': 'POST',
+          'access-control-request-headers': 'authorization,content-type',
+        },
+      })
       expect(answer.status).toBe(204)
-      expect(answer.headers).toMatchObject({ 'access-control-allow-origin': APP, 'access-control-allow-headers': 'authorization, content-type, x-api-key', vary: expect.stringContaining('Origin') })
+      expect(answer.headers).toMatchObject({
+        'access-control-allow-origin': APP,
+        'access-control-allow-headers': 'authorization, content-type, x-api-key',
+        vary: expect.stringContaining('Origin'),
+      })
       expect((await one.chat('hello')).headers['x-ratelimit-remaining']).toBe('99')
     })
 
     test('HTT-1 a preflight of another origin is refused', async () => {
-      for (const origin of ['https://evil.example', 'null', `${APP}.evil.example`, 'https://app.example:8443', 'http://app.example']) {
-        const answer = await client().call('/api/chat', { method: 'OPTIONS', headers: { origin, 'access-control-request-method': 'POST' } })
+      for (const origin of [
+        'https://evil.example',
+        'null',
+        `${APP}.evil.example`,
+        'https://app.example:8443',
+        'http://app.example',
+      ]) {
+        const answer = await client().call('/api/chat', {
+          method: 'OPTIONS',
+          headers: { origin, 'access-control-request-method': 'POST' },
+        })
         expectProblem(answer, 403, 'cors.origin_not_allowed')
         expect(answer.headers['access-control-allow-origin']).toBeUndefined()
       }
@@ -278,20 +377,32 @@ describe.each(RUNTIMES)('%s >', (runtime) => {
 
     test('HTT-1 an allowed origin can read a 401 and a 429', async () => {
       const one = client()
-      for (let i = 0; i < 100; i++) expect((await one.chat('hello', { origin: APP })).headers['access-control-allow-origin']).toBe(APP)
+      for (let i = 0; i < 100; i++)
+        expect((await one.chat('hello', { origin: APP })).headers['access-control-allow-origin']).toBe(APP)
       const refused = await one.chat('hello', { origin: APP })
       expect([refused.status, refused.headers['access-control-allow-origin']]).toEqual([429, APP])
       expect(refused.headers['access-control-expose-headers']).toContain('Retry-After')
     })
 
     test.each<[string, number]>([
-      ['json', 200], ['raw', 200], ['redirect', 302], ['proxied', 200], ['stream', 200], ['sse', 200], ['throws', 500], ['throws-http', 418],
-      ['throws-text', 500], ['outage', 503], ['nothing', 500], ['not-there', 404],
+      ['json', 200],
+      ['raw', 200],
+      ['redirect', 302],
+      ['proxied', 200],
+      ['stream', 200],
+      ['sse', 200],
+      ['throws', 500],
+      ['throws-http', 418],
+      ['throws-text', 500],
+      ['outage', 503],
+      ['nothing', 500],
+      ['not-there', 404],
     ])('HTT-2 the headers stand on the answer of /kinds/%s', async (kind, status) => {
       const answer = await client().call(`/kinds/${kind}`, { headers: { origin: APP } })
       expect(answer.status).toBe(status)
       expect(answer.headers).toMatchObject({ ...SECURITY_HEADERS, 'access-control-allow-origin': APP })
-      if (status === 500 || status === 503 || status === 404) expect(answer.headers['content-type']).toBe('application/problem+json')
+      if (status === 500 || status === 503 || status === 404)
+        expect(answer.headers['content-type']).toBe('application/problem+json')
     })
 
     test('HTT-2 the headers stand on a HEAD', async () => {
@@ -320,7 +431,10 @@ describe.each(RUNTIMES)('%s >', (runtime) => {
       expect((await one.call('/kinds/seed', { body: CREDENTIAL })).status).toBe(200)
       const answer = await one.chat('hello model')
       expect(JSON.parse(answer.body)).toEqual({ reply: 'model says hello to Bearer [redacted]', note: null })
-      expect(provider.seen.at(-1)).toEqual({ authorization: `Bearer ${CREDENTIAL}`, body: expect.stringContaining('hello model') })
+      expect(provider.seen.at(-1)).toEqual({
+        authorization: `Bearer ${CREDENTIAL}`,
+        body: expect.stringContaining('hello model'),
+      })
 
       const audit = await one.call('/api/audit/recent', { headers: one.key })
       const listed = await one.call('/api/credentials', { headers: one.key })

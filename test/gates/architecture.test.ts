@@ -252,6 +252,11 @@ gate(
       `import { sha256 } from '@noble/hashes/sha2.js'\nconst digest = sha256(new Uint8Array())`,
       'sha256 of @noble/hashes/sha2.js',
     ),
+    one(
+      'src/kit.ts',
+      `const id = call(() => crypto.randomUUID())\nfunction call(f: () => string) { return f() }`,
+      'crypto is used at import',
+    ),
     {
       plant: {
         'src/kit.ts': `import { Key } from './keys.ts'\nconst key = new Key()`,
@@ -264,7 +269,7 @@ gate(
     },
   ],
   {
-    'src/kit.ts': `import { rate } from './rate.ts'\nconst encoder = new TextEncoder()\nconst words = new Set(['a'].map((word) => word.trim()))\nconst ten = rate(10)\nexport class Kit { #id = crypto.randomUUID(); wait() { return setTimeout(() => {}, 1) } }\nexport const draw = () => crypto.randomUUID()\nexport { rate }\nexport type A = ReturnType<typeof fetch>`,
+    'src/kit.ts': `import { rate } from './rate.ts'\nconst encoder = new TextEncoder()\nconst words = new Set(['a'].map((word) => word.trim()))\nconst ten = rate(10)\nexport class Kit { #id = crypto.randomUUID(); wait() { return setTimeout(() => {}, 1) } }\nexport const draw = () => crypto.randomUUID()\nexport const named = keep(() => crypto.randomUUID())\nfunction keep(run: () => string) { return { run: () => run() } }\nexport { rate }\nexport type A = ReturnType<typeof fetch>`,
     'src/rate.ts': `export function rate(n: number) { return { n: Math.ceil(n), later: () => setTimeout(() => {}, n) } }`,
     'src/validate/schemas.ts': `import * as z from 'zod/mini'\nexport const Id = z.string().check(z.minLength(1))`,
   },

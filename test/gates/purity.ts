@@ -121,7 +121,7 @@ function effects(sources: Sources, parsed: Parsed, code: SyntaxNode, entered: Se
   walk(code, (node, parent, field) => {
     if (node.type.startsWith('TS') && !/^TS(As|Satisfies|NonNull|TypeAssertion|Instantiation)/.test(node.type))
       return false
-    if (isFunction(node)) return node === code || runsNow(parent, field, made)
+    if (isFunction(node)) return node === code || runsNow(sources, parsed, parent, field, made)
     if (node.type === 'PropertyDefinition') return made || node.static === true
     if (/^(Import|Export\w*)Declaration$/.test(node.type) && isNode(node.source)) return false
     if (node.type === 'AwaitExpression') found.push({ node, fault: 'top-level await' })
@@ -147,13 +147,27 @@ function effects(sources: Sources, parsed: Parsed, code: SyntaxNode, entered: Se
   return found
 }
 
-/** A function that is called where it stands, or handed to a call, which may call it; the constructor of what is made. */
-function runsNow(parent: SyntaxNode | null, field: string, made: boolean): boolean {
+/** A function that is called where it stands, or handed to what may call it; the constructor of what is made. */
+function runsNow(sources: Sources, parsed: Parsed, parent: SyntaxNode | null, field: string, made: boolean): boolean {
   if (parent?.type === 'MethodDefinition') return made && parent.kind === 'constructor'
-  return (
-    (parent?.type === 'CallExpression' || parent?.type === 'NewExpression') &&
-    (field === 'callee' || field === 'arguments')
-  )
+  if (parent?.type !== 'CallExpression' && parent?.type !== 'NewExpression') return false
+  if (field === 'callee') return true
+  const callee = parent.callee as { readonly type: string; readonly name: string }
+  const called = callee.type === 'Identifier' ? findFunction(sources, parsed, callee.name) : null
+  return called === null || usesParameters(called.code)
+}
+
+/** Whether a function of ours calls one of its parameters, or hands it on, before it returns. */
+function usesParameters(code: SyntaxNode): boolean {
+  const names = list(code.params).filter(isNode).flatMap(patternNames)
+  let uses = !isFunction(code)
+  walk(code, (node, parent, field) => {
+    if (isFunction(node) && node !== code) return false
+    if (node.type !== 'Identifier' || !names.includes(node.name as string)) return
+    if (/^(Call|New)Expression$/.test(parent?.type ?? '') || isCallee(parent, field)) uses = true
+    return
+  })
+  return uses
 }
 
 interface Scope {
@@ -272,14 +286,14 @@ function nameOf(node: SyntaxNode, parent: SyntaxNode | null, field: string): str
   return name
 }
 
-function isMember(parent: SyntaxNode | null, field: string): parent is SyntaxNode {
+function isMember(parent: SyntaxNode | null, field: string): boolean {
   return parent?.type === 'MemberExpression' && field === 'object'
 }
 
-function memberName(member: SyntaxNode): string | null {
+function memberName(member: SyntaxNode | null): string | null {
   // What is only known at run time may be anything: take it for the worst.
-  if (member.computed) return textOf(member.property) ?? 'random'
-  return (member.property as { name?: string }).name ?? null
+  if (member?.computed) return textOf(member.property) ?? 'random'
+  return (member?.property as { name?: string } | undefined)?.name ?? null
 }
 
 function isCallee(parent: SyntaxNode | null, field: string): boolean {

@@ -135,7 +135,7 @@ export function doors(sources: Sources): readonly Fault[] {
       return typeOnly ? null : `${specifier} may enter here as types alone (import type)`
     },
   )
-  const cloudflare = Object.keys(sources).filter((path) => path.startsWith('adapters/cloudflare/'))
+  const cloudflare = Object.keys(sources).filter((path) => /^adapters\/cloudflare\/.*\.ts$/.test(path))
   const indirect = reaches(sources, cloudflare, ({ specifier }) => specifier.startsWith('node:'))
   return [...direct, ...indirect.filter(({ file }) => !file.startsWith('adapters/cloudflare/'))]
 }

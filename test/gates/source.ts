@@ -44,7 +44,7 @@ export function parse(path: string, text: string): Parsed {
   const id = `${path}\n${text}`
   let parsed = cache.get(id)
   if (!parsed) {
-    const { program, errors } = parseSync(path, text)
+    const { program, errors } = parseSync(path, text, { preserveParens: false })
     if (errors.length > 0) throw new SyntaxError(`${path}: ${errors[0]?.message}`)
     const lineOf = (node: SyntaxNode): number => text.slice(0, node.start).split('\n').length
     const body = program.body as unknown as readonly SyntaxNode[]
@@ -64,7 +64,7 @@ export function parseAll(sources: Sources, accepts: (path: string) => boolean): 
 /** Calls `visit` on a node and everything below; what it answers with `false` is not entered. */
 export function walk(
   node: SyntaxNode,
-  visit: (node: SyntaxNode, parent: SyntaxNode | null, field: string) => boolean | void,
+  visit: (node: SyntaxNode, parent: SyntaxNode | null, field: string) => unknown,
   parent: SyntaxNode | null = null,
   field = '',
 ): void {

@@ -1,9 +1,41 @@
+import { localCases } from '../access/local.cases.ts'
+import { accessMiddlewareCases } from '../access/middleware.cases.ts'
+import { addressCases } from '../address.cases.ts'
+import { trailCases } from '../audit/trail.cases.ts'
+import { apiKeysCases } from '../auth/api-keys.cases.ts'
+import { keyFormatCases } from '../auth/key-format.cases.ts'
+import { authMiddlewareCases } from '../auth/middleware.cases.ts'
+import { publicPathsCases } from '../auth/public-paths.cases.ts'
+import { bytesCases } from '../bytes.cases.ts'
 import type { Case } from '../cases.ts'
+import { envelopeCases } from '../credentials/envelope.cases.ts'
+import { vaultCases } from '../credentials/vault.cases.ts'
+import { aeadCases } from '../crypto/aead.cases.ts'
+import { hashCases } from '../crypto/hash.cases.ts'
+import { kdfCases } from '../crypto/kdf.cases.ts'
+import { eventCases } from '../event.cases.ts'
+import { fieldsCases } from '../fields.cases.ts'
+import { bodyCases } from '../http/body.cases.ts'
+import { corsCases } from '../http/cors.cases.ts'
+import { headersCases } from '../http/headers.cases.ts'
+import { hostsCases } from '../http/hosts.cases.ts'
+import { pathCases } from '../http/path.cases.ts'
+import { kitCases } from '../kit.cases.ts'
+import { limitFieldsCases } from '../limit/fields.cases.ts'
+import { limitMiddlewareCases } from '../limit/middleware.cases.ts'
+import { quotaCases } from '../limit/quota.cases.ts'
+import { principalCases } from '../principal.cases.ts'
+import { problemCases } from '../problem.cases.ts'
+import { securityCases } from '../security.cases.ts'
+import { settingsCases } from '../settings.cases.ts'
 import { conformanceCases } from '../store/conformance.cases.ts'
 import { contractCases } from '../store/contract.cases.ts'
 import { dueHeapCases } from '../store/due-heap.cases.ts'
 import { gcraCases } from '../store/gcra.cases.ts'
 import { memoryCases } from '../store/memory.cases.ts'
+import { issuesCases } from '../validate/issues.cases.ts'
+import { validateMiddlewareCases } from '../validate/middleware.cases.ts'
+import { schemasCases } from '../validate/schemas.cases.ts'
 
 /** Every case that runs on Node, Bun, Deno and workerd alike. A new `*.cases.ts` joins the list here. */
 export const portableCases: readonly Case[] = [
@@ -12,4 +44,36 @@ export const portableCases: readonly Case[] = [
   ...dueHeapCases,
   ...memoryCases,
   ...conformanceCases,
+  ...addressCases,
+  ...bytesCases,
+  ...eventCases,
+  ...fieldsCases,
+  ...principalCases,
+  ...problemCases,
+  ...settingsCases,
+  ...kitCases,
+  ...securityCases,
+  ...apiKeysCases,
+  ...keyFormatCases,
+  ...authMiddlewareCases,
+  ...publicPathsCases,
+  ...localCases,
+  ...accessMiddlewareCases,
+  ...bodyCases,
+  ...corsCases,
+  ...headersCases,
+  ...hostsCases,
+  ...pathCases,
+  ...limitFieldsCases,
+  ...limitMiddlewareCases,
+  ...quotaCases,
+  ...issuesCases,
+  ...validateMiddlewareCases,
+  ...schemasCases,
+  ...aeadCases,
+  ...hashCases,
+  ...kdfCases,
+  ...envelopeCases,
+  ...vaultCases,
+  ...trailCases,
 ]

@@ -113,3 +113,9 @@ export async function quietly<T>(run: () => T | Promise<T>): Promise<T> {
     console.error = error
   }
 }
+
+/** Well-formed API keys for tests alone. Constants: a Worker draws no random bytes while it loads. */
+export const TEST_KEYS = [
+  'hnb_R2Qr9NZqXsBwHr3Sm6LsUdcce0tdMuhOtkWl11Utfno0nXlrV',
+  'hnb_9mCiWnUcjJpjrBOxlo0nXVfRDKsZPxCXQUkMePfeQt70E54vl',
+] as const

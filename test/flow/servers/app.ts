@@ -16,14 +16,24 @@ export interface TestEnvironment {
 }
 
 /** The example app, with one route for each kind of answer that headers must survive. */
-export function createTestApp(platform: Platform, store: AtomicStore, env: TestEnvironment, upgrade: MiddlewareHandler) {
+export function createTestApp(
+  platform: Platform,
+  store: AtomicStore,
+  env: TestEnvironment,
+  upgrade: MiddlewareHandler,
+) {
   const vault = credentialVault({ store, secret: env.HINOBAN_CREDENTIAL_SECRET, salt: env.HINOBAN_CREDENTIAL_SALT })
   return createApp({ platform, store, env, clock: stoppedClock })
     .get('/kinds/json', (c) => c.json({ kind: 'json' }))
     .get('/kinds/raw', () => new Response('raw'))
     .get('/kinds/redirect', () => Response.redirect('http://127.0.0.1/elsewhere'))
     .get('/kinds/proxied', () => fetch(`${env.PROVIDER}/plain`))
-    .get('/kinds/stream', (c) => stream(c, async (out) => void (await out.write('one'), await out.write('two'))))
+    .get('/kinds/stream', (c) =>
+      stream(c, async (out) => {
+        await out.write('one')
+        await out.write('two')
+      }),
+    )
     .get('/kinds/sse', (c) => streamSSE(c, async (out) => out.writeSSE({ data: 'one' })))
     .get('/kinds/throws', () => {
       throw new Error('thrown')
@@ -39,7 +49,9 @@ export function createTestApp(platform: Platform, store: AtomicStore, env: TestE
     })
     .get('/kinds/nothing', (() => undefined) as unknown as () => Response)
     .get('/kinds/socket', upgrade)
-    .post('/kinds/length', async (c) => c.json({ bytes: (await c.req.arrayBuffer()).byteLength, raw: c.req.raw.method }))
+    .post('/kinds/length', async (c) =>
+      c.json({ bytes: (await c.req.arrayBuffer()).byteLength, raw: c.req.raw.method }),
+    )
     .post('/kinds/raw-body', async (c) => c.text(await c.req.raw.text()))
     .post('/kinds/seed', async (c) => c.json(await vault.store('openai', await c.req.text())))
 }

@@ -10,4 +10,9 @@ export class StoppedObject extends HinobanObject {
 }
 
 const socket = upgradeWebSocket(() => ({ onMessage: (event, ws) => ws.send(`echo ${event.data}`) }))
-export default createTestApp(platform, durableObjectStore(env.HINOBAN), { ...env } as unknown as TestEnvironment, socket)
+export default createTestApp(
+  platform,
+  durableObjectStore(env.HINOBAN),
+  { ...env } as unknown as TestEnvironment,
+  socket,
+)

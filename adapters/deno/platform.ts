@@ -1,0 +1,20 @@
+import { makeAddress, UNKNOWN_ADDRESS } from '../../src/address.ts'
+import type { Platform } from '../../src/platform.ts'
+import { nativeCrypto } from '../native.ts'
+
+/** What of `Deno.serve`'s handler info is used. */
+interface DenoInfo {
+  readonly remoteAddr: { readonly transport: string; readonly hostname?: string }
+}
+
+/** Deno. The address is the socket's peer, known when the handler gets Deno's info: `Deno.serve(app.fetch)`. */
+export const platform: Platform = {
+  name: 'deno',
+  ...nativeCrypto,
+  address(c) {
+    const peer = (c.env as Partial<DenoInfo> | undefined)?.remoteAddr
+    return peer?.transport === 'tcp' ? makeAddress(peer.hostname, 'socket') : UNKNOWN_ADDRESS
+  },
+  defer: () => undefined,
+  log: (line) => console.log(line),
+}

@@ -1,0 +1,17 @@
+import type { HttpBindings } from '@hono/node-server'
+import { makeAddress, UNKNOWN_ADDRESS } from '../../src/address.ts'
+import type { Platform } from '../../src/platform.ts'
+import { nativeCrypto } from '../native.ts'
+
+/** Node.js 22.13 and later, behind `@hono/node-server`. The address is the socket's peer. */
+export const platform: Platform = {
+  name: 'node',
+  ...nativeCrypto,
+  address(c) {
+    const env = c.env as Partial<HttpBindings> | undefined
+    const peer = env?.incoming?.socket.remoteAddress
+    return peer === undefined ? UNKNOWN_ADDRESS : makeAddress(peer, 'socket')
+  },
+  defer: () => undefined,
+  log: (line) => console.log(line),
+}

@@ -1,0 +1,48 @@
+import assert from 'node:assert/strict'
+import fc from 'fast-check'
+import { limitFields, seconds } from '../../src/limit/fields.ts'
+import { type Case, cases } from '../cases.ts'
+
+const general = { policy: 'general', quota: 100, periodSeconds: 60, remaining: 42, resetAfterMs: 34_001 }
+const chat = { policy: 'chat', quota: 20, periodSeconds: 60.5, remaining: 3, resetAfterMs: 51_000 }
+
+export const limitFieldsCases: readonly Case[] = [
+  ...cases('limitFields()', {
+    'speaks of one policy in both dialects': () => {
+      assert.deepEqual(Object.fromEntries(limitFields([general])), {
+        'ratelimit-policy': '"general";q=100;w=60',
+        ratelimit: '"general";r=42;t=35',
+        'x-ratelimit-limit': '100',
+        'x-ratelimit-remaining': '42',
+        'x-ratelimit-reset': '35',
+      })
+    },
+    'names every policy, and in the older fields the one with least left': () => {
+      for (const limits of [
+        [general, chat],
+        [chat, general],
+      ]) {
+        const fields = new Map(limitFields(limits))
+        assert.deepEqual(fields.get('ratelimit-policy')?.split(', ').sort(), [
+          '"chat";q=20;w=61',
+          '"general";q=100;w=60',
+        ])
+        assert.deepEqual(fields.get('ratelimit')?.split(', ').sort(), ['"chat";r=3;t=51', '"general";r=42;t=35'])
+        assert.equal(fields.get('x-ratelimit-limit'), '20')
+        assert.equal(fields.get('x-ratelimit-remaining'), '3')
+        assert.equal(fields.get('x-ratelimit-reset'), '51')
+      }
+    },
+  }),
+  ...cases('seconds()', {
+    'is never earlier than the truth, nor a second later': () => {
+      fc.assert(
+        fc.property(fc.nat(1e9), (ms) => {
+          const whole = seconds(ms)
+          assert.ok(Number.isInteger(whole) && whole * 1000 >= ms && whole * 1000 < ms + 1000)
+        }),
+        { seed: 16 },
+      )
+    },
+  }),
+]

@@ -1,0 +1,74 @@
+/** Compiled, never run: what must and must not compile for a user. */
+import {
+  apiKeys,
+  authenticate,
+  identify,
+  memoryStore,
+  type Principal,
+  type Refusals,
+  rateLimit,
+  type Store,
+  security,
+} from 'hinoban'
+import { platform } from 'hinoban/node'
+import { ChatText, IdParam, validate } from 'hinoban/validate'
+import { Hono } from 'hono'
+import { type ApplyGlobalResponse, hc } from 'hono/client'
+import * as full from 'zod'
+import * as z from 'zod/mini'
+
+const keys = apiKeys({ keys: ['ab'.repeat(32)] })
+const store = memoryStore()
+
+const api = new Hono()
+  .use(rateLimit({ quota: 100, periodSeconds: 60 }))
+  .use(authenticate(keys))
+  .get('/me', (c) => c.json({ id: c.var.principal.id satisfies string, scopes: [...c.var.principal.scopes] }, 200))
+  .post('/chat', validate('json', z.object({ message: ChatText, at: z.optional(z.number()) })), (c) => {
+    const input: { message: string; at?: number | undefined } = c.req.valid('json')
+    // @ts-expect-error a field that the schema does not have
+    input.other
+    return c.json({ reply: input.message, from: c.var.principal.key }, 200)
+  })
+  .get('/things/:id', validate('param', IdParam), (c) => c.json({ id: c.req.valid('param').id satisfies string }, 200))
+  .post('/full', validate('json', full.object({ n: full.coerce.number() })), (c) =>
+    c.json({ n: c.req.valid('json').n satisfies number }, 200),
+  )
+
+export const app = new Hono()
+  .use(security({ platform, store }))
+  // @ts-expect-error nobody has authenticated here, so there is no principal
+  .get('/health', (c) => c.text(c.var.principal.id))
+  .route('/api', api)
+
+export const strangers = new Hono().use(identify(keys)).get('/', (c) => {
+  const principal: Principal | null = c.var.principal
+  // @ts-expect-error it may be null
+  c.var.principal.id
+  return c.text(principal?.id ?? 'stranger')
+})
+
+export const mostlyClosed = new Hono()
+  .use(authenticate(keys, { publicPaths: ['/health'] }))
+  // @ts-expect-error with public paths the principal may be null
+  .get('/me', (c) => c.text(c.var.principal.id))
+
+const eventual: Store = { ...store, consistency: 'eventual' }
+// @ts-expect-error an eventually consistent store cannot carry limits
+security({ platform, store: eventual })
+// @ts-expect-error the same for a limiter that stands alone
+rateLimit({ quota: 1, periodSeconds: 1, platform, store: eventual })
+// @ts-expect-error a platform is needed
+security({ store })
+// @ts-expect-error a scheme needs keys
+apiKeys({})
+
+const client = hc<ApplyGlobalResponse<typeof api, Refusals>>('http://localhost')
+export async function call(): Promise<string> {
+  const answer = await client.chat.$post({ json: { message: 'hello' } })
+  if (answer.status === 401 || answer.status === 429) return (await answer.json()).detail
+  if (answer.status === 200) return (await answer.json()).reply
+  return answer.status.toFixed()
+}
+// @ts-expect-error the client knows what the schema wants
+hc<typeof api>('http://localhost').chat.$post({ json: { message: 5 } })

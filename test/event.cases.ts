@@ -183,6 +183,11 @@ export const eventCases: readonly Case[] = [
         if (i % 500 === 499) await queue.flush()
       }
       assert.equal(events.length, 3000)
+      // The last sources are still remembered, the first no more.
+      queue.push(event({ address: '2999' }))
+      queue.push(event({ address: '0' }))
+      await queue.flush()
+      assert.equal(events.length, 3001)
     },
   }),
   ...cases('An event of a request', {

@@ -12,7 +12,7 @@ const PLAIN_PATH = /^\/(?:[A-Za-z0-9_~-]|\.(?!\.?(?:\/|$)))*(?:\/(?:[A-Za-z0-9_~
 export function publicPathTest(entries: readonly string[]): (method: string, path: string) => boolean {
   const rules = entries.map((entry) => {
     const match = ENTRY.exec(entry)
-    if (!match || (entry.endsWith('*') && !match[3])) {
+    if (!match || entry.includes('//') || (entry.endsWith('*') && !match[3])) {
       throw new TypeError(
         `authenticate(): publicPaths holds ${JSON.stringify(entry)}; write "/path", "/path/*" or "GET /path".`,
       )

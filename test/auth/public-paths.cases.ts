@@ -96,6 +96,7 @@ export const publicPathsCases: readonly Case[] = [
         '/health/**',
         '/a/*/b',
         '/a//b',
+        '//*',
         '/a/:id',
         '/a?b',
         '/a%2fb',

@@ -3,7 +3,7 @@ import { gcm } from '@noble/ciphers/aes.js'
 import { pbkdf2 } from '@noble/hashes/pbkdf2.js'
 import { sha256, sha512 } from '@noble/hashes/sha2.js'
 import fc from 'fast-check'
-import { fromHex, toHex, utf8 } from '../../src/bytes.ts'
+import { fromHex, toBase64Url, toHex, utf8 } from '../../src/bytes.ts'
 import {
   type EnvelopeKey,
   openEnvelope,
@@ -91,6 +91,19 @@ export const envelopeCases: readonly Case[] = [
       await assert.rejects(openEnvelope(await keyOf(1, '0a1b2c3e'), 'openai', envelope), OpenError)
       const relabelled = envelope.replace('0a1b2c3d', '0a1b2c3e')
       await assert.rejects(openEnvelope(await keyOf(1, '0a1b2c3e'), 'openai', relabelled), OpenError)
+    },
+    'an envelope with a nonce of another length is refused, though it would open': async () => {
+      const key = await keyOf(1)
+      for (const [length, opens] of [
+        [12, true],
+        [16, false],
+      ] as const) {
+        const nonce = new Uint8Array(length).fill(7)
+        const ciphertext = gcm(new Uint8Array(32).fill(1), nonce, utf8('hnb1.0a1b2c3d.openai')).encrypt(utf8('x'))
+        const envelope = `hnb1.0a1b2c3d.${toBase64Url(nonce)}.${toBase64Url(ciphertext)}`
+        if (opens) assert.equal(await openEnvelope(key, 'openai', envelope), 'x')
+        else await assert.rejects(openEnvelope(key, 'openai', envelope), OpenError)
+      }
     },
     "the seed's layout is read: PBKDF2 at 100,000, salt and IV of 16 bytes in hex": async () => {
       assert.equal(await openSeedLayout(seedSealed('sk-from-agtos é')), 'sk-from-agtos é')

@@ -1,5 +1,8 @@
 import assert from 'node:assert/strict'
-import type { SeedLayout } from '../../src/credentials/envelope.ts'
+import { gcm } from '@noble/ciphers/aes.js'
+import { hkdf } from '@noble/hashes/hkdf.js'
+import { sha256 } from '@noble/hashes/sha2.js'
+import { fromBase64Url, fromHex, toHex, utf8 } from '../../src/bytes.ts'
 import { credentialVault, type VaultOptions } from '../../src/credentials/vault.ts'
 import { OpenError } from '../../src/crypto/aead.ts'
 import { StoreOutage } from '../../src/store/contract.ts'
@@ -22,7 +25,7 @@ async function envelopeOf(store: VaultOptions['store'], name: string): Promise<s
 }
 
 /** What making a vault of these settings says is wrong. */
-function faultOf(options: Partial<SeedLayout & VaultOptions>): string {
+function faultOf(options: Partial<VaultOptions>): string {
   try {
     credentialVault({ store: memoryStore(), ...options })
   } catch (error) {
@@ -87,6 +90,25 @@ export const vaultCases: readonly Case[] = [
       for (const name of names) await vault.store(name, `value of ${name}`)
       for (const name of names) assert.equal(await vault.open(name), `value of ${name}`)
       assert.equal((await vault.list()).length, names.length)
+    },
+  }),
+  ...cases('VLT-1', {
+    'what the vault stores is AES-256-GCM under a key by HKDF from secret and salt, bound to its name': async () => {
+      const { vault, store } = setUp()
+      await vault.store('openai', VALUE)
+      const [version, kid, nonce, ciphertext] = (await envelopeOf(store, 'openai')).split('.') as [
+        string,
+        string,
+        string,
+        string,
+      ]
+      const derive = (info: string, length: number) =>
+        hkdf(sha256, fromHex(SECRET)!, fromHex(SALT)!, utf8(info), length)
+      assert.equal(version, 'hnb1')
+      assert.equal(kid, toHex(derive('hinoban credential vault v1 key id', 4)))
+      const cipher = gcm(derive('hinoban credential vault v1', 32), fromBase64Url(nonce)!, utf8(`hnb1.${kid}.openai`))
+      const plaintext = new TextDecoder().decode(cipher.decrypt(fromBase64Url(ciphertext)!))
+      assert.deepEqual(JSON.parse(plaintext), { value: VALUE, lastFour: 'cdef' })
     },
   }),
   ...cases('VLT-3', {

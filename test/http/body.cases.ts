@@ -221,6 +221,30 @@ export const bodyCases: readonly Case[] = [
       assert.deepEqual(asked, [BODY_DEADLINE_MS])
       assert.equal(cancelled, true)
     },
+    'leaves no timer behind, however the body ends': async () => {
+      const { setTimeout: set, clearTimeout: clear } = globalThis
+      const running = new Set<unknown>()
+      globalThis.setTimeout = ((run: () => void, ms: number) => {
+        const timer = set(run, ms)
+        running.add(timer)
+        return timer
+      }) as typeof setTimeout
+      globalThis.clearTimeout = ((timer: ReturnType<typeof set>) => {
+        running.delete(timer)
+        clear(timer)
+      }) as typeof clearTimeout
+      try {
+        for (const chunk of [bytes(CAP), bytes(CAP + 1), new Error('reset')]) {
+          const answer = readBody(streamOf(chunk), CAP)
+          assert.equal(running.size, 1)
+          await answer
+          assert.equal(running.size, 0)
+        }
+      } finally {
+        globalThis.setTimeout = set
+        globalThis.clearTimeout = clear
+      }
+    },
     'gives exactly the bytes that came': async () => {
       const read = await readBody(streamOf(Uint8Array.of(1, 2), new Uint8Array(), Uint8Array.of(3)), 3)
       assert.deepEqual(read, Uint8Array.of(1, 2, 3))

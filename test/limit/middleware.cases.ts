@@ -288,7 +288,9 @@ export const limitMiddlewareCases: readonly Case[] = [
           const { ask, handled } = setUp([{ quota: 100, periodSeconds: 60 }], {
             store: storeThat(() => wrap({ admitted, states: [STATE] })),
           })
-          assert.equal((await ask()).status, 429)
+          const refused = await ask()
+          assert.equal(refused.status, 429)
+          assert.equal(refused.headers.get('retry-after'), '1')
           assert.equal(handled(), 0)
         }
       }

@@ -84,18 +84,24 @@ export function clientAddress(
   if (hops.length > MAX_HOPS) return UNKNOWN_ADDRESS
   let client: Address = UNKNOWN_ADDRESS
   for (const hop of hops.reverse()) {
-    client = makeAddress(kind === 'forwarded' ? forwardedFor(hop) : hop.trim(), 'proxy')
+    client = makeAddress(nodeAddress(kind === 'forwarded' ? forwardedFor(hop) : hop.trim()), 'proxy')
     if (client.ip === null || !trusted(client.ip)) return client
   }
   return client
 }
 
-/** The node of one `Forwarded` element (RFC 7239 section 6), without its port. */
+/** The node of one `Forwarded` element (RFC 7239 section 6). */
 function forwardedFor(element: string): string | null {
   const match = /(?:^|;)\s*for\s*=\s*(?:"([^"\\]*)"|([^\s;"]+))\s*(?:;|$)/i.exec(element)
-  const node = match?.[1] ?? match?.[2]
-  if (node === undefined) return null
-  return /^\[([^\]]*)\](?::\d+)?$/.exec(node)?.[1] ?? /^([\d.]+)(?::\d+)?$/.exec(node)?.[1] ?? null
+  const node = match?.[1] ?? match?.[2] ?? null
+  // Section 6: an IPv6 address stands in brackets.
+  return node?.includes(':') && !/^(?:\[|[\d.]+:\d+$)/.test(node) ? null : node
+}
+
+/** An address as proxies write it: bare, or IPv4 with a port, or IPv6 in brackets with or without one. */
+function nodeAddress(node: string | null): string | null {
+  if (node === null) return null
+  return /^\[([^\]]*)\](?::\d+)?$/.exec(node)?.[1] ?? /^([\d.]+):\d+$/.exec(node)?.[1] ?? node
 }
 
 interface Network {

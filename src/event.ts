@@ -7,7 +7,6 @@ export type EventLevel = 'debug' | 'info' | 'warn' | 'error'
 export type EventType =
   | 'access.refused'
   | 'auth.accepted'
-  | 'auth.open'
   | 'auth.refused'
   | 'body.refused'
   | 'cors.refused'

@@ -1,5 +1,5 @@
 import type { Context, Env, MiddlewareHandler, Next } from 'hono'
-import { type Address, addressBucket } from './address.ts'
+import type { Address } from './address.ts'
 import { type Clock, systemClock } from './clock.ts'
 import { type EventLevel, EventQueue, type EventType, eventText, lineSink, type Sink } from './event.ts'
 import type { Exchange } from './exchange.ts'
@@ -42,7 +42,7 @@ export interface EventInput {
 export interface PendingHeader {
   readonly name: string
   readonly value: string
-  readonly how: 'set' | 'default' | 'append'
+  readonly how: 'set' | 'default' | 'append' | 'remove'
 }
 
 /** What one limiter decided in this request. */
@@ -67,8 +67,6 @@ export class KitBase {
   readonly clock: Clock
   readonly events: EventQueue
   readonly formatProblem: ProblemFormat | undefined
-  /** Whether it was said already that everybody is let in. */
-  announcedOpen = false
 
   /** @throws {TypeError} naming the option that is missing or wrong, and the mend. */
   constructor(owner: string, options: KitOptions) {
@@ -154,6 +152,11 @@ export class Kit implements Exchange {
     throw new TypeError(`${owner}: store is missing. Give security() or ${owner} one, such as store: memoryStore().`)
   }
 
+  /** The names of the request's headers, lower case. */
+  headerNames(): readonly string[] {
+    return [...this.#request.headers.keys()]
+  }
+
   /** Records that something happened. */
   emit(event: EventInput): void {
     const origin = this.header('origin')
@@ -164,9 +167,9 @@ export class Kit implements Exchange {
       at: this.now,
       method: eventText(this.method),
       path: eventText(this.path),
-      address: addressBucket(this.address(), 128).replace(/\/128$/, ''),
-      principal: this.principal?.key ?? null,
-      reason: event.reason ?? null,
+      address: this.#addressText(),
+      principal: this.principal ? eventText(this.principal.key) : null,
+      reason: event.reason === undefined ? null : eventText(event.reason),
       resource: event.resource === undefined ? null : eventText(event.resource),
       origin: origin === null ? null : eventText(origin),
       userAgent: userAgent === null ? null : eventText(userAgent),
@@ -174,9 +177,28 @@ export class Kit implements Exchange {
     })
   }
 
-  /** The Response of a refusal. */
+  /** The Response of a refusal. A format that throws is a fault of its own, and the standard shape is sent. */
   refuse(refusal: Refusal): Response {
-    return renderProblem(refusal, this.base.formatProblem)
+    try {
+      return renderProblem(refusal, this.base.formatProblem)
+    } catch (error) {
+      this.emit({
+        type: 'fault',
+        level: 'error',
+        reason: 'formatProblem',
+        resource: error instanceof Error ? error.name : 'thrown',
+      })
+      return renderProblem(refusal)
+    }
+  }
+
+  #addressText(): string {
+    try {
+      return this.address().ip ?? 'unknown'
+    } catch {
+      // What could not be found out is a fault where it was needed; the event of that fault must not fail for it.
+      return 'unknown'
+    }
   }
 
   /** Records an outage or fault, and makes the Problem to throw for it. */
@@ -318,6 +340,7 @@ function writeHeaders(c: Context, headers: readonly PendingHeader[]): void {
 
 function write(headers: Headers, { name, value, how }: PendingHeader): void {
   if (how === 'set') headers.set(name, value)
+  else if (how === 'remove') headers.delete(name)
   else if (how === 'append') appendToken(headers, name, value)
   else if (!headers.has(name)) headers.set(name, value)
 }

@@ -2,7 +2,7 @@ import type { Context, MiddlewareHandler } from 'hono'
 import { type Address, clientAddress, networkTest, type TrustedProxies } from './address.ts'
 import type { EventType } from './event.ts'
 import { DEFAULT_MAX_BODY_BYTES, declaredFault, readBody } from './http/body.ts'
-import { type Cors, type CorsOptions, makeCors } from './http/cors.ts'
+import { CORS_GRANTS, type Cors, type CorsOptions, makeCors } from './http/cors.ts'
 import { type HeaderOptions, securityHeaders } from './http/headers.ts'
 import { hostTest } from './http/hosts.ts'
 import { pathFault, rawPath } from './http/path.ts'
@@ -103,7 +103,11 @@ function guardTarget(c: Context, kit: Kit, allowsHost: ((authority: string) => b
 function makeReadable(kit: Kit, cors: Cors): void {
   kit.headers.push({ name: 'vary', value: 'Origin', how: 'append' })
   const origin = kit.header('origin')
-  if (origin === null || !cors.allows(origin)) return
+  if (origin === null || !cors.allows(origin)) {
+    // A handler, or a server that it proxies, must not open what is closed here.
+    for (const name of CORS_GRANTS) kit.headers.push({ name, value: '', how: 'remove' })
+    return
+  }
   for (const [name, value] of cors.answerHeaders(origin)) kit.headers.push({ name, value, how: 'set' })
 }
 
@@ -123,7 +127,8 @@ async function guardBody(c: Context, kit: Kit, maxBytes: number): Promise<Guarde
   if (kit.method === 'GET' || kit.method === 'HEAD') return null
   const { body } = c.req.raw
   if (!body) return null
-  const read = await readBody(body, maxBytes)
+  const length = kit.header('transfer-encoding') === null ? kit.header('content-length') : null
+  const read = await readBody(body, maxBytes, length === null ? null : Number(length))
   if (!(read instanceof Uint8Array)) return { event: 'body.refused', reason: read.code, refusal: read }
   // Bun knows the peer of the original request alone.
   kit.address()

@@ -360,6 +360,21 @@ export const addressCases: readonly Case[] = [
       const answer = await app.request('/', { headers }, peer('10.0.0.1'))
       assert.deepEqual(await answer.json(), { ip: '203.0.113.5', source: 'proxy' })
     },
+    'a hop may carry a port or brackets, as some proxies write it': () => {
+      const trusted = (ip: string) => ip === '10.0.0.1'
+      const hops: [string, string | null][] = [
+        ['203.0.113.5:5678', '203.0.113.5'],
+        ['[2001:db8::1]:443', '2001:db8::1'],
+        ['[2001:db8::1]', '2001:db8::1'],
+        ['2001:db8::1', '2001:db8::1'],
+        ['203.0.113.5:', null],
+        ['203.0.113.5:x', null],
+        ['[203.0.113.5', null],
+      ]
+      for (const [hop, ip] of hops) {
+        assert.equal(clientAddress(makeAddress('10.0.0.1', 'socket'), hop, 'x-forwarded-for', trusted).ip, ip, hop)
+      }
+    },
     'only the declared header of a declared proxy is read': async () => {
       const { app } = secured({ trustedProxies: { networks: ['10.0.0.0/8'], header: 'forwarded' } })
       app.get('/', (c) => c.json(c.var.security.address()))

@@ -325,6 +325,48 @@ export const securityCases: readonly Case[] = [
       })
       await Promise.all(answers)
     },
+    'keeps its headers and answers a problem when the platform cannot tell the address': async () => {
+      const platform = Object.assign(new TestPlatform(), {
+        address(): never {
+          throw new Error('no socket')
+        },
+      })
+      const { app, events } = secured({ platform })
+      app.use(rateLimit({ quota: 1, periodSeconds: 1 })).get('/', (c) => c.text('handled'))
+      const answer = await quietly(async () => app.request('/'))
+      assert.equal(answer.status, 500)
+      assert.equal(answer.headers.get('content-type'), 'application/problem+json')
+      assert.equal(answer.headers.get('x-content-type-options'), 'nosniff')
+      await platform.settled()
+      assert.deepEqual(
+        events.map(({ type, address }) => [type, address]),
+        [['fault', 'unknown']],
+      )
+    },
+    'answers in the standard shape when formatProblem throws': async () => {
+      const { app, events, platform } = secured({
+        formatProblem() {
+          throw new Error('format')
+        },
+      })
+      const answer = await app.request('/nowhere')
+      assert.equal(answer.status, 404)
+      assert.equal(answer.headers.get('content-type'), 'application/problem+json')
+      await platform.settled()
+      assert.deepEqual(
+        events.map(({ type, reason }) => [type, reason]),
+        [['fault', 'formatProblem']],
+      )
+    },
+    'HTT-1 a handler does not open to other origins what cors closes': async () => {
+      const { app } = secured({ cors: { origins: ['https://app.example'] } })
+      const grants = { 'access-control-allow-origin': '*', 'access-control-allow-credentials': 'true' }
+      app.get('/', () => new Response('proxied', { headers: grants }))
+      const foreign = await app.request('/', { headers: { origin: 'https://evil.example' } })
+      for (const name of Object.keys(grants)) assert.equal(foreign.headers.get(name), null)
+      const ours = await app.request('/', { headers: { origin: 'https://app.example' } })
+      assert.equal(ours.headers.get('access-control-allow-origin'), 'https://app.example')
+    },
     'serves a store-less app': async () => {
       const { sink } = keepEvents()
       const { Hono } = await import('hono')

@@ -5,21 +5,8 @@ import { hostOf } from '../fields.ts'
 export const LOOPBACK_HOSTS: readonly string[] = ['localhost', '127.0.0.1', '[::1]']
 
 // What proxies add. Behind one on this machine every caller has a loopback peer, so none of these may be present.
-const FORWARDING_HEADERS = [
-  'forwarded',
-  'via',
-  'x-forwarded-for',
-  'x-forwarded-host',
-  'x-forwarded-proto',
-  'x-forwarded-server',
-  'x-real-ip',
-  'x-client-ip',
-  'x-cluster-client-ip',
-  'true-client-ip',
-  'cf-connecting-ip',
-  'fastly-client-ip',
-  'fly-client-ip',
-]
+const FORWARDING_HEADER =
+  /^(?:forwarded|via|x-forwarded.*|x-original-.*|x-proxyuser-ip|x-remote-(?:ip|addr)|x-(?:real|client|cluster-client)-ip|true-client-ip|client-ip|cf-.*|x-envoy-.*|x-azure-.*|x-appengine-.*|fastly-.*|fly-.*)$/
 
 /** A request as {@link localFault} needs it. */
 export interface LocalRequest {
@@ -29,6 +16,8 @@ export interface LocalRequest {
   /** `http:` or `https:`. */
   readonly scheme: string
   header(name: string): string | null
+  /** The names of all headers, lower case. */
+  headerNames(): readonly string[]
 }
 
 /**
@@ -38,7 +27,7 @@ export interface LocalRequest {
  */
 export function localFault(request: LocalRequest, hosts: readonly string[], origins: readonly string[]): string | null {
   if (!isLoopback(request.address)) return 'not_loopback'
-  if (FORWARDING_HEADERS.some((name) => request.header(name) !== null)) return 'forwarded'
+  if (request.headerNames().some((name) => FORWARDING_HEADER.test(name))) return 'forwarded'
   if (request.authority === null || !hosts.includes(hostOf(request.authority))) return 'foreign_host'
   const origin = request.header('origin')
   if (origin !== null && origins.includes(origin)) return null

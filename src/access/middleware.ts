@@ -34,7 +34,13 @@ export function localOnly(options: LocalOnlyOptions = {}): MiddlewareHandler<Env
   }
   return layer('localOnly()', options, (kit) => {
     const fault = localFault(
-      { address: kit.address(), authority: kit.authority, scheme: kit.scheme, header: (name) => kit.header(name) },
+      {
+        address: kit.address(),
+        authority: kit.authority,
+        scheme: kit.scheme,
+        header: (name) => kit.header(name),
+        headerNames: () => kit.headerNames(),
+      },
       hosts,
       origins,
     )

@@ -1,6 +1,6 @@
 import { randomBytes, toHex } from '../bytes.ts'
 import type { SecurityEvent, Sink } from '../event.ts'
-import type { Json, Store } from '../store/contract.ts'
+import { type Json, PAGE_SIZE, type Store } from '../store/contract.ts'
 
 /** What {@link auditTrail} takes. */
 export interface AuditTrailOptions {
@@ -27,7 +27,7 @@ export interface AuditEntry {
 export interface AuditTrail {
   /** Give it to `security({ events: [trail.sink] })`. */
   readonly sink: Sink
-  /** The newest entries, newest first. @param limit at most 100 */
+  /** The newest entries, newest first. @param limit 1 to 100 @throws {RangeError} for another limit. */
   recent(limit: number): Promise<readonly AuditEntry[]>
 }
 
@@ -56,6 +56,9 @@ export function auditTrail(options: AuditTrailOptions): AuditTrail {
       }
     },
     async recent(limit) {
+      if (!Number.isInteger(limit) || limit < 1 || limit > PAGE_SIZE) {
+        throw new RangeError(`auditTrail(): recent() takes a whole number from 1 to ${PAGE_SIZE}.`)
+      }
       const page = await store.list(PARTITION, '', null)
       return page.entries.slice(0, limit).map((entry) => entry.value as unknown as AuditEntry)
     },

@@ -1,6 +1,7 @@
 import { sha256Hex } from '../crypto/hash.ts'
 import type { Exchange } from '../exchange.ts'
 import { bearerToken } from '../fields.ts'
+import type { Mode } from '../kit.ts'
 import { makePrincipal, type Principal } from '../principal.ts'
 import { checkApiKey } from './key-format.ts'
 import type { Outcome, Scheme } from './scheme.ts'
@@ -20,17 +21,21 @@ export interface ApiKeysOptions {
   /** The keys that are let in: records, or bare digests (the id is then `key-` and the digest's first 8 digits). */
   readonly keys: readonly (string | ApiKeyRecord)[]
   /**
-   * Gives up authentication: with no keys, everybody is let in as `anonymous`. In development alone; in production every
-   * request is answered 500.
+   * Gives up authentication: with no keys, everybody is let in as `anonymous`. Needs `mode: 'development'` and `log`, where
+   * it is said once; a request of an app whose `security()` is in production is answered 500.
    */
   readonly openWithoutKeys?: boolean
+  /** `production` unless told. */
+  readonly mode?: Mode
+  /** Takes the line that says what `openWithoutKeys` gives up, such as a platform's `log`. */
+  readonly log?: (line: string) => void
 }
 
 const MAX_KEY_LENGTH = 512
 
 /**
  * API keys by `Authorization: Bearer <key>` or `X-API-Key: <key>`. Only digests are compared, in constant time. A request
- * that brings both headers is refused as ambiguous.
+ * that brings `X-API-Key` beside any `Authorization` is refused as ambiguous.
  *
  * @throws {TypeError} at start: without keys (unless `openWithoutKeys`), for what is no digest, for a digest or id twice.
  *
@@ -38,7 +43,8 @@ const MAX_KEY_LENGTH = 512
  * authenticate(apiKeys({ keys: [{ id: 'ci', digest: '9f86…0a08', scopes: ['audit:read'] }] }))
  */
 export function apiKeys(options: ApiKeysOptions): Scheme {
-  const { keys, openWithoutKeys = false } = options
+  const { keys, openWithoutKeys = false, mode = 'production', log } = options
+  if (!Array.isArray(keys)) throw new TypeError('apiKeys(): keys must be a list of digests or records.')
   const known = index(keys)
   if (known.size === 0 && !openWithoutKeys) {
     throw new TypeError(
@@ -51,6 +57,12 @@ export function apiKeys(options: ApiKeysOptions): Scheme {
     hint: 'Send an API key as "Authorization: Bearer <key>" or "X-API-Key: <key>".',
   }
   if (known.size === 0) {
+    if (mode !== 'development' || !log) {
+      throw new TypeError(
+        "apiKeys(): openWithoutKeys is for development alone and must be said: give mode: 'development' and log: platform.log.",
+      )
+    }
+    log('Hinoban: no API keys are set, so EVERYBODY is let in. This is for development alone.')
     const anonymous = { principal: makePrincipal({ scheme: scheme.name, id: 'anonymous' }) }
     return { ...scheme, openIn: 'development', authenticate: () => anonymous }
   }
@@ -63,10 +75,11 @@ interface KnownKey {
 }
 
 function lookUp(exchange: Exchange, known: ReadonlyMap<string, KnownKey>): Outcome {
-  const bearer = bearerToken(exchange.header('authorization'))
+  const authorization = exchange.header('authorization')
+  const bearer = bearerToken(authorization)
   const apiKey = exchange.header('x-api-key')
   if (bearer.kind === 'absent' && apiKey === null) return null
-  if (bearer.kind !== 'absent' && apiKey !== null) return { refused: 'ambiguous', reason: 'two_headers' }
+  if (authorization !== null && apiKey !== null) return { refused: 'ambiguous', reason: 'two_headers' }
   if (bearer.kind === 'malformed') return { refused: 'invalid', reason: 'malformed' }
   const key = bearer.kind === 'token' ? bearer.token : apiKey!
   if (key === '' || key.length > MAX_KEY_LENGTH) return { refused: 'invalid', reason: 'malformed' }
@@ -83,7 +96,7 @@ function index(keys: readonly (string | ApiKeyRecord)[]): ReadonlyMap<string, Kn
   const emptyDigest = sha256Hex('')
   for (const [i, entry] of keys.entries()) {
     const record = typeof entry === 'string' ? { id: '', digest: entry } : entry
-    const digest = typeof record.digest === 'string' ? record.digest.toLowerCase() : ''
+    const digest = typeof record?.digest === 'string' ? record.digest.toLowerCase() : ''
     if (!/^[0-9a-f]{64}$/.test(digest)) {
       throw new TypeError(
         `apiKeys(): keys[${i}] is no SHA-256 digest (64 hex digits). Never configure the key itself: pass digestApiKey(key).`,

@@ -110,7 +110,7 @@ function refusal(outcome: Refused | null, challenges: readonly string[], realm: 
   if (!outcome) {
     return {
       code: 'auth.missing',
-      detail: `This needs a credential and none was sent. ${hint}`,
+      detail: `This needs a credential, and none that it knows was sent. ${hint}`,
       headers: { 'www-authenticate': challenge('') },
     } as const
   }
@@ -123,12 +123,8 @@ function refusal(outcome: Refused | null, challenges: readonly string[], realm: 
 }
 
 function checkOpen(kit: Kit, scheme: Scheme, owner: string): void {
-  if (kit.base.mode !== scheme.openIn) {
-    throw new TypeError(
-      `${owner}: openWithoutKeys is for development alone. Configure keys, or give security() mode: 'development'.`,
-    )
-  }
-  if (kit.base.announcedOpen) return
-  kit.base.announcedOpen = true
-  kit.emit({ type: 'auth.open', level: 'warn', reason: 'no_keys_configured' })
+  if (kit.base.mode === scheme.openIn) return
+  throw new TypeError(
+    `${owner}: openWithoutKeys is for development alone. Configure keys, or give security() mode: 'development' too.`,
+  )
 }

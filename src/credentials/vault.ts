@@ -1,8 +1,9 @@
 import { fromBase64Url, fromHex, randomBytes, toHex } from '../bytes.ts'
 import { type Clock, systemClock } from '../clock.ts'
-import { aeadKey } from '../crypto/aead.ts'
+import { aeadKey, OpenError } from '../crypto/aead.ts'
 import { hkdf } from '../crypto/kdf.ts'
-import type { AtomicStore, Stored } from '../store/contract.ts'
+import type { Mode } from '../kit.ts'
+import type { AtomicStore, Listed, Stored } from '../store/contract.ts'
 import { type EnvelopeKey, openEnvelope, sealEnvelope } from './envelope.ts'
 
 /** What {@link credentialVault} takes. */
@@ -14,9 +15,13 @@ export interface VaultOptions {
   readonly salt?: string
   /**
    * Gives up keeping credentials over a restart: without secret and salt, both are drawn now and held in memory alone.
-   * For development.
+   * Needs `mode: 'development'` and `log`, where it is said once.
    */
   readonly forgetOnRestart?: boolean
+  /** `production` unless told. */
+  readonly mode?: Mode
+  /** Takes the line that says what `forgetOnRestart` gives up, such as a platform's `log`. */
+  readonly log?: (line: string) => void
   /** The runtime's clock unless told. */
   readonly clock?: Clock
 }
@@ -26,8 +31,10 @@ export interface CredentialSummary {
   readonly name: string
   /** The last four characters, for values of 16 and more; null for shorter ones. */
   readonly lastFour: string | null
-  /** When it was stored, ms since the epoch. */
-  readonly storedAt: number
+  /** When it was stored, ms since the epoch; null where the record does not open. */
+  readonly storedAt: number | null
+  /** False for a record that does not open with this vault's secret and salt: store it anew, or delete it. */
+  readonly readable: boolean
 }
 
 /** Credentials of other services, encrypted at rest. */
@@ -62,8 +69,12 @@ export function credentialVault(options: VaultOptions): Vault {
   return {
     async store(name, value) {
       const lastFour = value.length >= 16 ? value.slice(-4) : null
-      const envelope = await sealEnvelope(await key(), name, JSON.stringify({ value, lastFour }))
-      await store.set({ partition: PARTITION, name }, { envelope, storedAt: clock.now() }, null)
+      const opened: Opened = { value, lastFour, storedAt: clock.now() }
+      await store.set(
+        { partition: PARTITION, name },
+        await sealEnvelope(await key(), name, JSON.stringify(opened)),
+        null,
+      )
     },
     async open(name) {
       const stored = await store.get({ partition: PARTITION, name })
@@ -74,10 +85,7 @@ export function credentialVault(options: VaultOptions): Vault {
       let cursor: string | null = null
       do {
         const page = await store.list(PARTITION, '', cursor)
-        for (const entry of page.entries) {
-          const { lastFour, storedAt } = await openRecord(await key(), entry.name, entry)
-          summaries.push({ name: entry.name, lastFour, storedAt })
-        }
+        for (const entry of page.entries) summaries.push(await summaryOf(await key(), entry))
         cursor = page.cursor
       } while (cursor !== null)
       return summaries
@@ -88,13 +96,26 @@ export function credentialVault(options: VaultOptions): Vault {
   }
 }
 
-async function openRecord(
-  key: EnvelopeKey,
-  name: string,
-  stored: Stored,
-): Promise<{ value: string; lastFour: string | null; storedAt: number }> {
-  const { envelope, storedAt } = stored.value as { envelope: string; storedAt: number }
-  return { ...JSON.parse(await openEnvelope(key, name, envelope)), storedAt }
+/** What an envelope holds. */
+interface Opened {
+  readonly value: string
+  readonly lastFour: string | null
+  readonly storedAt: number
+}
+
+async function openRecord(key: EnvelopeKey, name: string, stored: Stored): Promise<Opened> {
+  if (typeof stored.value !== 'string') throw new OpenError('Sealed data is malformed.')
+  return JSON.parse(await openEnvelope(key, name, stored.value)) as Opened
+}
+
+async function summaryOf(key: EnvelopeKey, entry: Listed): Promise<CredentialSummary> {
+  try {
+    const { lastFour, storedAt } = await openRecord(key, entry.name, entry)
+    return { name: entry.name, lastFour, storedAt, readable: true }
+  } catch (error) {
+    if (!(error instanceof OpenError)) throw error
+    return { name: entry.name, lastFour: null, storedAt: null, readable: false }
+  }
 }
 
 async function deriveKey(secret: Uint8Array<ArrayBuffer>, salt: Uint8Array<ArrayBuffer>): Promise<EnvelopeKey> {
@@ -105,12 +126,19 @@ async function deriveKey(secret: Uint8Array<ArrayBuffer>, salt: Uint8Array<Array
   return { kid, key }
 }
 
-function readKeyMaterial({ secret, salt, forgetOnRestart }: VaultOptions): {
+function readKeyMaterial({ secret, salt, forgetOnRestart, mode = 'production', log }: VaultOptions): {
   secret: Uint8Array<ArrayBuffer>
   salt: Uint8Array<ArrayBuffer>
 } {
-  if (forgetOnRestart && secret === undefined && salt === undefined)
+  if (forgetOnRestart && secret === undefined && salt === undefined) {
+    if (mode !== 'development' || !log) {
+      throw new TypeError(
+        "credentialVault(): forgetOnRestart is for development alone and must be said: give mode: 'development' and log: platform.log.",
+      )
+    }
+    log('Hinoban: no credential secret and salt are set, so stored credentials last only until this process ends.')
     return { secret: randomBytes(32), salt: randomBytes(16) }
+  }
   const secretBytes = secret === undefined ? null : decodeSecret(secret)
   const saltBytes = salt === undefined ? null : fromHex(salt)
   const faults = [

@@ -14,35 +14,35 @@ export function declaredFault(contentLength: string | null, maxBytes: number): R
 }
 
 /**
- * Reads a body whole, counting what really comes, whatever was declared.
+ * Reads a body whole, counting what really comes. Memory grows with what has come, never with what was promised.
  *
- * @returns its bytes, or the refusal: over the cap, slower than {@link BODY_DEADLINE_MS}, or broken off
+ * @param declared the length that the request gives, null for none: more than that is refused like more than the cap, as
+ *   one of the two lengths is a lie
+ * @returns its bytes, or the refusal: over the cap, unlike the declaration, slower than {@link BODY_DEADLINE_MS}, broken off
  */
 export async function readBody(
   body: ReadableStream<Uint8Array>,
   maxBytes: number,
+  declared: number | null,
 ): Promise<Uint8Array<ArrayBuffer> | Refusal> {
   const reader = body.getReader()
-  let timer: ReturnType<typeof setTimeout> | undefined
-  const late = new Promise<'late'>((resolve) => {
-    timer = setTimeout(() => resolve('late'), BODY_DEADLINE_MS)
-  })
-  const chunks: Uint8Array[] = []
-  let length = 0
+  let late = false
+  const timer = setTimeout(() => {
+    late = true
+    abandon(reader)
+  }, BODY_DEADLINE_MS)
+  const bytes = new GrowingBytes()
   try {
     for (;;) {
-      const read = await Promise.race([reader.read(), late])
-      if (read === 'late') {
-        abandon(reader)
+      const { done, value } = await reader.read()
+      if (late)
         return { code: 'body.timeout', detail: `The body did not arrive within ${BODY_DEADLINE_MS / 1000} seconds.` }
-      }
-      if (read.done) return join(chunks, length)
-      length += read.value.byteLength
-      if (length > maxBytes) {
+      if (done) return declared === null || bytes.length === declared ? bytes.whole() : unlikeDeclaration()
+      if (bytes.length + value.byteLength > Math.min(maxBytes, declared ?? maxBytes)) {
         abandon(reader)
         return tooLarge(maxBytes)
       }
-      chunks.push(read.value)
+      bytes.add(value)
     }
   } catch {
     return { code: 'body.unreadable', detail: 'The body broke off before its end.' }
@@ -51,21 +51,39 @@ export async function readBody(
   }
 }
 
+/** One growing buffer: a million chunks of one byte cost what one chunk of a million bytes does. */
+class GrowingBytes {
+  length = 0
+  #buffer = new Uint8Array(0)
+
+  add(chunk: Uint8Array): void {
+    const needed = this.length + chunk.byteLength
+    if (needed > this.#buffer.byteLength) {
+      const grown = new Uint8Array(Math.max(needed, 2 * this.#buffer.byteLength))
+      grown.set(this.#buffer.subarray(0, this.length))
+      this.#buffer = grown
+    }
+    this.#buffer.set(chunk, this.length)
+    this.length = needed
+  }
+
+  whole(): Uint8Array<ArrayBuffer> {
+    return this.#buffer.subarray(0, this.length)
+  }
+}
+
+function unlikeDeclaration(): Refusal {
+  return { code: 'body.unreadable', detail: 'The body is shorter than its Content-Length.' }
+}
+
 function tooLarge(maxBytes: number): Refusal {
-  return { code: 'body.too_large', detail: `The body may hold at most ${maxBytes} bytes.` }
+  return {
+    code: 'body.too_large',
+    detail: `The body may hold at most ${maxBytes} bytes, and no more than it declares.`,
+  }
 }
 
 /** Stops reading. The rest is the server's to drop; how that ends is of no interest here. */
 function abandon(reader: ReadableStreamDefaultReader<Uint8Array>): void {
   reader.cancel().catch(() => undefined)
-}
-
-function join(chunks: readonly Uint8Array[], length: number): Uint8Array<ArrayBuffer> {
-  const out = new Uint8Array(length)
-  let at = 0
-  for (const chunk of chunks) {
-    out.set(chunk, at)
-    at += chunk.byteLength
-  }
-  return out
 }

@@ -27,6 +27,9 @@ export interface Cors {
   answerHeaders(origin: string): readonly (readonly [string, string])[]
 }
 
+/** The response headers that let an origin in. */
+export const CORS_GRANTS: readonly string[] = ['access-control-allow-origin', 'access-control-allow-credentials']
+
 const TOKEN = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/
 const EXPOSED = [
   'RateLimit',
@@ -74,7 +77,8 @@ export function makeCors(options: CorsOptions): Cors {
 
 function checkOrigin(origin: string): string {
   const parts = /^([a-z][a-z0-9+.-]*):\/\/(\[[0-9a-f:.]+\]|[a-z0-9._-]+)(:\d{1,5})?$/.exec(origin)
-  if (parts && !/^http:\/\/.*:80$|^https:\/\/.*:443$/.test(origin)) return origin
+  const port = Number(parts?.[3]?.slice(1) ?? 1)
+  if (parts && port > 0 && port <= 65_535 && !/^http:\/\/.*:80$|^https:\/\/.*:443$/.test(origin)) return origin
   throw new TypeError(
     `security(): cors.origins holds ${JSON.stringify(origin)}; write exact origins as browsers send them, such as "https://app.example.com": scheme, lower-case host and any unusual port; no "*", "null", path or pattern.`,
   )

@@ -13,6 +13,7 @@ function fault(
     authority: 'localhost:8787',
     scheme: 'http:',
     header: (name: string) => headers[name] ?? null,
+    headerNames: () => Object.keys(headers),
     ...rest,
   }
   return localFault(request, LOOPBACK_HOSTS, origins)
@@ -51,6 +52,10 @@ export const localCases: readonly Case[] = [
         'cf-connecting-ip',
         'fastly-client-ip',
         'fly-client-ip',
+        'x-forwarded-port',
+        'x-original-host',
+        'x-envoy-external-address',
+        'x-azure-clientip',
       ]
       for (const name of names) {
         assert.equal(fault({ [name]: '127.0.0.1' }), 'forwarded', name)

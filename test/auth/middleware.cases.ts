@@ -79,6 +79,11 @@ export const authMiddlewareCases: readonly Case[] = [
       }
       assert.equal(handled(), 0)
     },
+    'a key beside another kind of credential is refused': async () => {
+      const { app } = secured()
+      app.use(authenticate(apiKeys({ keys }))).get('/', (c) => c.text('ok'))
+      assert.equal((await app.request('/', sent({ authorization: 'Basic eDp5', 'x-api-key': KEY }))).status, 400)
+    },
     'two credentials in one request are refused, though both are good': async () => {
       const { app, handled, events, platform } = setUp()
       for (const [bearer, apiKey] of [
@@ -141,7 +146,7 @@ export const authMiddlewareCases: readonly Case[] = [
       const invalid = (await (await app.request('/', sent({ 'x-api-key': 'wrong' }))).json()) as ProblemDetails
       assert.deepEqual([missing.status, missing.code, missing.title], [401, 'auth.missing', 'Credential missing'])
       assert.deepEqual([invalid.status, invalid.code, invalid.title], [401, 'auth.invalid', 'Credential not valid'])
-      assert.match(missing.detail, /none was sent.*Authorization: Bearer <key>.*X-API-Key/)
+      assert.match(missing.detail, /none that it knows was sent.*Authorization: Bearer <key>.*X-API-Key/)
       assert.match(invalid.detail, /is not valid/)
     },
     'a 401 challenges with the realm, and with an error code only where a credential was sent': async () => {
@@ -229,9 +234,18 @@ export const authMiddlewareCases: readonly Case[] = [
   }),
   ...cases('KEY-2', {
     'production is the default, and refuses to run open': async () => {
+      for (const [mode, log] of [
+        [undefined, () => undefined],
+        ['production', () => undefined],
+        ['development', undefined],
+      ] as const) {
+        const options = { keys: [], openWithoutKeys: true, ...(mode && { mode }), ...(log && { log }) }
+        assert.throws(() => apiKeys(options), /openWithoutKeys is for development alone/)
+      }
       const { app, platform } = secured({ events: undefined as never })
       let handled = 0
-      app.use(authenticate(apiKeys({ keys: [], openWithoutKeys: true }))).get('/', (c) => c.text(`${++handled}`))
+      const open = apiKeys({ keys: [], openWithoutKeys: true, mode: 'development', log: () => undefined })
+      app.use(authenticate(open)).get('/', (c) => c.text(`${++handled}`))
       // GHSA-8fpg-xm3f-6cx3: a setting mistake must not fail open.
       for (const headers of [{}, { 'x-api-key': KEY }])
         assert.equal((await app.request('/', sent(headers))).status, 500)
@@ -239,20 +253,19 @@ export const authMiddlewareCases: readonly Case[] = [
       await platform.settled()
     },
     'development runs open only by openWithoutKeys, said once in the log': async () => {
-      const { app, clock, events, platform } = secured({ mode: 'development' })
+      const { app, clock, platform } = secured({ mode: 'development' })
+      const lines: string[] = []
+      const log = (line: string) => void lines.push(line)
       app
-        .use(authenticate(apiKeys({ keys: [], openWithoutKeys: true })))
+        .use(authenticate(apiKeys({ keys: [], openWithoutKeys: true, mode: 'development', log })))
         .get('/', (c) => c.text(c.var.security.principal!.key))
       for (let i = 0; i < 3; i++) {
         assert.equal(await (await app.request('/')).text(), 'api-key::anonymous')
         clock.advance(5000)
       }
       await platform.settled()
-      const open = events.filter((event) => event.type === 'auth.open')
-      assert.deepEqual(
-        open.map(({ level, reason }) => [level, reason]),
-        [['warn', 'no_keys_configured']],
-      )
+      assert.equal(lines.length, 1)
+      assert.match(lines[0]!, /EVERYBODY is let in/)
       assert.throws(() => apiKeys({ keys: [] }), TypeError)
     },
     'a key that is configured in development is enforced': async () => {

@@ -21,7 +21,7 @@ function setUp(options: Partial<VaultOptions> = {}) {
 }
 
 async function envelopeOf(store: VaultOptions['store'], name: string): Promise<string> {
-  return ((await store.get({ partition: 'credentials', name }))!.value as { envelope: string }).envelope
+  return (await store.get({ partition: 'credentials', name }))!.value as string
 }
 
 /** What making a vault of these settings says is wrong. */
@@ -60,10 +60,10 @@ export const vaultCases: readonly Case[] = [
       assert.deepEqual(
         [...list].sort((a, b) => (a.name < b.name ? -1 : 1)),
         [
-          { name: 'empty', lastFour: null, storedAt: start + 5 },
-          { name: 'fifteen', lastFour: null, storedAt: start + 5 },
-          { name: 'long', lastFour: 'cdef', storedAt: start },
-          { name: 'sixteen', lastFour: 'cdef', storedAt: start + 5 },
+          { name: 'empty', lastFour: null, storedAt: start + 5, readable: true },
+          { name: 'fifteen', lastFour: null, storedAt: start + 5, readable: true },
+          { name: 'long', lastFour: 'cdef', storedAt: start, readable: true },
+          { name: 'sixteen', lastFour: 'cdef', storedAt: start + 5, readable: true },
         ],
       )
       assert.equal(JSON.stringify(list).includes('canary'), false)
@@ -108,7 +108,11 @@ export const vaultCases: readonly Case[] = [
       assert.equal(kid, toHex(derive('hinoban credential vault v1 key id', 4)))
       const cipher = gcm(derive('hinoban credential vault v1', 32), fromBase64Url(nonce)!, utf8(`hnb1.${kid}.openai`))
       const plaintext = new TextDecoder().decode(cipher.decrypt(fromBase64Url(ciphertext)!))
-      assert.deepEqual(JSON.parse(plaintext), { value: VALUE, lastFour: 'cdef' })
+      assert.deepEqual(JSON.parse(plaintext), {
+        value: VALUE,
+        lastFour: 'cdef',
+        storedAt: Date.UTC(2026, 10, 21),
+      })
     },
   }),
   ...cases('VLT-3', {
@@ -122,7 +126,13 @@ export const vaultCases: readonly Case[] = [
       await store.set({ partition: 'credentials', name: 'anthropic' }, one, null)
       await assert.rejects(vault.open('openai'), OpenError)
       await assert.rejects(vault.open('anthropic'), OpenError)
-      await assert.rejects(vault.list(), OpenError)
+      const unreadable = { lastFour: null, storedAt: null, readable: false }
+      assert.deepEqual(await vault.list(), [
+        { name: 'anthropic', ...unreadable },
+        { name: 'openai', ...unreadable },
+      ])
+      await store.set({ partition: 'credentials', name: 'openai' }, { no: 'envelope' }, null)
+      await assert.rejects(vault.open('openai'), OpenError)
     },
     'every changed character of a stored envelope is refused': async () => {
       const { vault, store } = setUp()
@@ -130,7 +140,7 @@ export const vaultCases: readonly Case[] = [
       const envelope = await envelopeOf(store, 'openai')
       for (let i = 0; i < envelope.length; i++) {
         const changed = envelope.slice(0, i) + (envelope[i] === 'A' ? 'B' : 'A') + envelope.slice(i + 1)
-        await store.set({ partition: 'credentials', name: 'openai' }, { envelope: changed, storedAt: 0 }, null)
+        await store.set({ partition: 'credentials', name: 'openai' }, changed, null)
         await assert.rejects(vault.open('openai'), OpenError, String(i))
       }
     },
@@ -198,10 +208,17 @@ export const vaultCases: readonly Case[] = [
     },
     'forgetOnRestart draws secret and salt anew: what one start stored, the next cannot open': async () => {
       const store = memoryStore()
-      const first = credentialVault({ store, forgetOnRestart: true })
+      const lines: string[] = []
+      const log = (line: string) => void lines.push(line)
+      const options = { store, forgetOnRestart: true, mode: 'development', log } as const
+      const first = credentialVault(options)
       await first.store('openai', VALUE)
       assert.equal(await first.open('openai'), VALUE)
-      await assert.rejects(credentialVault({ store, forgetOnRestart: true }).open('openai'), OpenError)
+      assert.equal(lines.length, 1)
+      assert.match(lines[0]!, /last only until this process ends/)
+      await assert.rejects(credentialVault(options).open('openai'), OpenError)
+      assert.match(faultOf({ forgetOnRestart: true }), /for development alone/)
+      assert.match(faultOf({ forgetOnRestart: true, mode: 'development' }), /log/)
     },
     'forgetOnRestart gives way to settings that are there, and does not excuse half of them': async () => {
       const { vault, store } = setUp({ forgetOnRestart: true })

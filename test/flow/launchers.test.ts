@@ -76,7 +76,9 @@ describe.each(Object.keys(LAUNCHERS) as (keyof typeof LAUNCHERS)[])('%s >', (run
     const again = await launch(runtime, data)
     const listed = await fetch(`${again.url}/api/credentials`, { headers })
     if (runtime !== 'workers')
-      expect(await listed.json()).toEqual([{ name: 'kept', lastFour: 'nary', storedAt: expect.any(Number) }])
+      expect(await listed.json()).toEqual([
+        { name: 'kept', lastFour: 'nary', storedAt: expect.any(Number), readable: true },
+      ])
     const audit = (await (await fetch(`${again.url}/api/audit/recent`, { headers })).json()) as { action: string }[]
     expect(audit.map((entry) => entry.action)).toContain('limit.refused')
 

@@ -283,7 +283,12 @@ describe.each(RUNTIMES)('%s >', (runtime) => {
       if (runtime === 'workerd') return expectProblem(stored, 403, 'access.local_only')
       expect(stored.status).toBe(201)
       const listed = await one.call('/api/credentials', { headers: one.key })
-      expect(JSON.parse(listed.body)).toContainEqual({ name: 'other', lastFour: 'vice', storedAt: expect.any(Number) })
+      expect(JSON.parse(listed.body)).toContainEqual({
+        name: 'other',
+        lastFour: 'vice',
+        storedAt: expect.any(Number),
+        readable: true,
+      })
       expect(listed.body).not.toContain('value-of')
       expect((await one.call('/api/credentials/other', { method: 'DELETE', headers: one.key })).body).toBe(
         '{"deleted":true}',

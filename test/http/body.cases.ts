@@ -213,7 +213,7 @@ export const bodyCases: readonly Case[] = [
       }) as typeof setTimeout
       let answer: ReturnType<typeof readBody>
       try {
-        answer = readBody(stalled, CAP)
+        answer = readBody(stalled, CAP, null)
       } finally {
         globalThis.setTimeout = original
       }
@@ -235,7 +235,7 @@ export const bodyCases: readonly Case[] = [
       }) as typeof clearTimeout
       try {
         for (const chunk of [bytes(CAP), bytes(CAP + 1), new Error('reset')]) {
-          const answer = readBody(streamOf(chunk), CAP)
+          const answer = readBody(streamOf(chunk), CAP, null)
           assert.equal(running.size, 1)
           await answer
           assert.equal(running.size, 0)
@@ -246,8 +246,15 @@ export const bodyCases: readonly Case[] = [
       }
     },
     'gives exactly the bytes that came': async () => {
-      const read = await readBody(streamOf(Uint8Array.of(1, 2), new Uint8Array(), Uint8Array.of(3)), 3)
+      const read = await readBody(streamOf(Uint8Array.of(1, 2), new Uint8Array(), Uint8Array.of(3)), 3, null)
       assert.deepEqual(read, Uint8Array.of(1, 2, 3))
+    },
+    'refuses a body that is longer or shorter than it declares': async () => {
+      const read = async (length: number, declared: number) => readBody(streamOf(bytes(length)), CAP, declared)
+      assert.equal(((await read(11, 10)) as { code: string }).code, 'body.too_large')
+      assert.equal(((await read(9, 10)) as { code: string }).code, 'body.unreadable')
+      assert.deepEqual(await read(10, 10), bytes(10))
+      assert.deepEqual(await readBody(streamOf(), CAP, 0), new Uint8Array())
     },
   }),
   ...cases('declaredFault()', {

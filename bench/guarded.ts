@@ -54,7 +54,7 @@ const env = {
 const get = { headers }
 const post = {
   method: 'POST',
-  headers: { ...headers, 'content-length': '31' },
+  headers: { ...headers, 'content-length': '32' },
   body: '{"message":"Hello over there!"}\n',
 }
 

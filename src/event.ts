@@ -47,7 +47,11 @@ export interface SecurityEvent {
 }
 
 /** Takes events somewhere. May fail: the failure is caught, and other sinks are served all the same. */
-export type Sink = (events: readonly SecurityEvent[]) => void | PromiseLike<void>
+export interface Sink {
+  (events: readonly SecurityEvent[]): void | PromiseLike<void>
+  /** The least that it looks at; everything unless told. Where no sink looks, no event is made. */
+  readonly level?: EventLevel
+}
 
 const RANK: Record<EventLevel, number> = { debug: 0, info: 1, warn: 2, error: 3 }
 const MAX_PENDING = 1000
@@ -68,9 +72,10 @@ export function eventLine(event: SecurityEvent): string {
  * @param level the least that is written; `info` unless told, so successes stay quiet
  */
 export function lineSink(log: (line: string) => void, level: EventLevel = 'info'): Sink {
-  return (events) => {
+  const write = (events: readonly SecurityEvent[]): void => {
     for (const event of events) if (RANK[event.level] >= RANK[level]) log(eventLine(event))
   }
+  return Object.assign(write, { level })
 }
 
 /** Cuts a text to what an event may hold. */
@@ -85,6 +90,7 @@ export function eventText(text: string): string {
  */
 export class EventQueue {
   readonly #sinks: readonly Sink[]
+  readonly #level: number
   readonly #clock: Clock
   #pending: SecurityEvent[] = []
   #dropped = 0
@@ -93,7 +99,13 @@ export class EventQueue {
 
   constructor(sinks: readonly Sink[], clock: Clock) {
     this.#sinks = sinks
+    this.#level = Math.min(...sinks.map((sink) => RANK[sink.level ?? 'debug']))
     this.#clock = clock
+  }
+
+  /** Whether any sink looks at events of this level. */
+  takes(level: EventLevel): boolean {
+    return RANK[level] >= this.#level
   }
 
   /** Whether anything waits. */
@@ -103,7 +115,7 @@ export class EventQueue {
 
   /** Takes an event in, or folds it into its like. */
   push(event: SecurityEvent): void {
-    if (this.#sinks.length === 0) return
+    if (!this.takes(event.level)) return
     const count = event.level === 'warn' ? this.#fold(event) : event.count
     if (count === 0) return
     if (this.#pending.length + this.#countUnderWay() >= MAX_PENDING) {

@@ -159,6 +159,7 @@ export class Kit implements Exchange {
 
   /** Records that something happened. */
   emit(event: EventInput): void {
+    if (!this.base.events.takes(event.level)) return
     const origin = this.header('origin')
     const userAgent = this.header('user-agent')
     this.base.events.push({

@@ -1,4 +1,4 @@
-import type { Context, MiddlewareHandler } from 'hono'
+import type { Context, MiddlewareHandler, Next } from 'hono'
 import { type Address, clientAddress, networkTest, type TrustedProxies } from './address.ts'
 import type { EventType } from './event.ts'
 import { DEFAULT_MAX_BODY_BYTES, declaredFault, readBody } from './http/body.ts'
@@ -55,18 +55,23 @@ export function security(options: SecurityOptions): MiddlewareHandler<KitEnv> {
     for (const [name, value] of headers) {
       kit.headers.push({ name, value, how: name === 'content-security-policy' ? 'default' : 'set' })
     }
-    return closing(kit, c, async () => {
+    return closing(kit, c, () => {
       if (cors) makeReadable(kit, cors)
-      const refusal =
-        refuse(kit, guardTarget(c, kit, allowsHost)) ??
-        (cors && answerPreflight(kit, cors)) ??
-        refuse(kit, await guardBody(c, kit, maxBodyBytes))
+      const refusal = refuse(kit, guardTarget(c, kit, allowsHost)) ?? (cors && answerPreflight(kit, cors))
       if (refusal) return refusal
-      await next()
-      await replaceHonoDefaults(c, kit)
-      if (kit.principal) kit.headers.push({ name: 'cache-control', value: 'no-store', how: 'default' })
+      const declared = refuse(kit, guardDeclaration(kit, maxBodyBytes))
+      if (declared) return declared
+      if (kit.method === 'GET' || kit.method === 'HEAD') return handle(c, kit, next)
+      return guardBody(c, kit, maxBodyBytes).then((guarded): unknown => refuse(kit, guarded) ?? handle(c, kit, next))
     }) as Promise<never>
   }
+}
+
+/** Everything behind this layer. Afterwards, what Hono answered by itself becomes a problem. */
+async function handle(c: Context, kit: Kit, next: Next): Promise<void> {
+  await next()
+  if (c.error || (c.finalized && c.res.status === 404)) await replaceHonoDefaults(c, kit)
+  if (kit.principal) kit.headers.push({ name: 'cache-control', value: 'no-store', how: 'default' })
 }
 
 interface Guarded {
@@ -120,11 +125,13 @@ function answerPreflight(kit: Kit, cors: Cors): Response | undefined {
   return refuse(kit, { event: 'cors.refused', reason: 'origin', refusal })
 }
 
+function guardDeclaration(kit: Kit, maxBytes: number): Guarded | null {
+  const fault = declaredFault(kit.header('content-length'), maxBytes)
+  return fault && { event: 'body.refused', reason: fault.code, refusal: fault }
+}
+
 /** Reads the body whole within the cap, and leaves the request with exactly the bytes that were read. */
 async function guardBody(c: Context, kit: Kit, maxBytes: number): Promise<Guarded | null> {
-  const declared = declaredFault(kit.header('content-length'), maxBytes)
-  if (declared) return { event: 'body.refused', reason: declared.code, refusal: declared }
-  if (kit.method === 'GET' || kit.method === 'HEAD') return null
   const { body } = c.req.raw
   if (!body) return null
   const length = kit.header('transfer-encoding') === null ? kit.header('content-length') : null

@@ -43,7 +43,7 @@ handlers. Trust the ratio; the machine is shared.
 |---|---|---|---|---|---|
 ${rows.join('\n')}
 
-The goals and what peers cost stand in the issue on speed; nothing here has been tuned yet.
+Nothing here has been tuned yet.
 `
 writeFileSync(join(import.meta.dirname, 'results.json'), `${JSON.stringify(runs, null, 1)}\n`)
 writeFileSync(join(import.meta.dirname, 'RESULTS.md'), report)

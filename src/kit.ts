@@ -1,4 +1,4 @@
-import type { Context, Env, MiddlewareHandler, Next } from 'hono'
+import type { Context, Env } from 'hono'
 import type { Address } from './address.ts'
 import { type Clock, systemClock } from './clock.ts'
 import { type EventLevel, EventQueue, type EventType, eventText, lineSink, type Sink } from './event.ts'
@@ -7,7 +7,7 @@ import { requestAuthority } from './fields.ts'
 import type { Platform } from './platform.ts'
 import type { Principal } from './principal.ts'
 import { Problem, type ProblemFormat, type Refusal, renderProblem } from './problem.ts'
-import { type AtomicStore, isPending, StoreOutage } from './store/contract.ts'
+import { type AtomicStore, StoreOutage } from './store/contract.ts'
 
 /** `production` is the default everywhere; `development` allows what its options name, and nothing by itself. */
 export type Mode = 'production' | 'development'
@@ -221,150 +221,10 @@ export class Kit implements Exchange {
   }
 }
 
-/** What a step of a layer answers: a Response that ends the request, or undefined to go on. */
-export type StepAnswer = Response | undefined | PromiseLike<Response | undefined>
-
-/**
- * Makes a middleware of a step. Behind `security()` it uses that kit; without, it makes one of its own options and closes
- * it. An error of the step is a fault: the request ends there, never in the handler.
- *
- * @param owner how messages name the layer, such as `rateLimit()`
- */
-export function layer<E extends Env>(
-  owner: string,
-  options: KitOptions,
-  step: (kit: Kit, c: Context) => StepAnswer,
-): MiddlewareHandler<E> {
-  if (options.store) requireAtomic(owner, options.store)
-  const own = options.platform ? new KitBase(owner, options) : null
-  const run = (kit: Kit, c: Context, next: Next): unknown => {
-    let answer: StepAnswer
-    try {
-      answer = step(kit, c)
-    } catch (error) {
-      throw kit.fault(error)
-    }
-    if (!isPending(answer)) return answer ?? next()
-    return answer.then(
-      (response): unknown => response ?? next(),
-      (error: unknown): never => {
-        throw kit.fault(error)
-      },
-    )
-  }
-  const handler = (c: Context, next: Next): unknown => {
-    const kit: Kit | undefined = c.get('security')
-    if (kit) return run(kit, c, next)
-    if (!own) throw missingKit(owner)
-    const opened = new Kit(own, c)
-    c.set('security', opened)
-    return closing(opened, c, () => run(opened, c, next))
-  }
-  // Hono awaits whatever a middleware returns; its type wants a promise, which the quick path does without.
-  return handler as MiddlewareHandler<E>
-}
-
-/** The kit of a request. @throws {Problem} when no layer stands before. */
-export function kitOf(c: Context, owner: string): Kit {
-  const kit: Kit | undefined = c.get('security')
-  if (!kit) throw missingKit(owner)
-  return kit
-}
-
-/**
- * Records an event from a handler.
- *
- * @throws {Problem} when no layer of this package stands before.
- *
- * @example
- * emit(c, { type: 'credential.stored', level: 'info', resource: name })
- */
-export function emit(c: Context, event: EventInput): void {
-  kitOf(c, 'emit()').emit(event)
-}
-
-/**
- * Runs the rest of a request, then closes its kit: whatever was answered or thrown, the headers are written and the
- * events handed on.
- */
-export async function closing(kit: Kit, c: Context, rest: () => unknown): Promise<Response | undefined> {
-  try {
-    const answer = await rest()
-    if (isResponse(answer) && !c.finalized) c.res = answer
-    if (!c.finalized || !isResponse(c.res))
-      replaceResponse(c, kit.refuse({ code: 'internal', detail: 'The handler gave no response.' }))
-  } catch (error) {
-    // Hono catches an Error where it is thrown; what comes here is a step's own fault, or no Error at all.
-    const problem = kit.fault(error)
-    c.error = problem
-    replaceResponse(c, kit.refuse(problem.refusal))
-  }
-  // A Problem renders itself in the standard shape; what an app's own onError answered is left alone.
-  if (
-    c.error instanceof Problem &&
-    kit.base.formatProblem &&
-    c.res.headers.get('content-type') === 'application/problem+json'
-  ) {
-    replaceResponse(c, kit.refuse(c.error.refusal))
-  }
-  writeHeaders(c, kit.headers)
-  // Started before the answer leaves, so that a synchronous store holds the events by then; awaited by nobody.
-  if (kit.base.events.waiting) kit.base.platform.defer(c, kit.base.events.flush())
-  return undefined
-}
-
-/** Puts a response in the place of another, none of whose headers survive. */
-export function replaceResponse(c: Context, response: Response): void {
-  c.res = undefined
-  c.res = response
-}
-
-/** Whether a value is a Response of any realm: on Node a fetched one is no instance of the global class. */
-export function isResponse(value: unknown): value is Response {
-  return (
-    typeof value === 'object' && value !== null && typeof (value as Response).status === 'number' && 'headers' in value
-  )
-}
-
-function writeHeaders(c: Context, headers: readonly PendingHeader[]): void {
-  const { status } = c.res
-  if (status === 101 || status === 0) return
-  try {
-    for (const header of headers) write(c.res.headers, header)
-  } catch (error) {
-    if (!(error instanceof TypeError)) throw error
-    // A fetched or redirecting response has immutable headers: copy it once.
-    replaceResponse(c, new Response(c.res.body, c.res))
-    for (const header of headers) write(c.res.headers, header)
-  }
-}
-
-function write(headers: Headers, { name, value, how }: PendingHeader): void {
-  if (how === 'set') headers.set(name, value)
-  else if (how === 'remove') headers.delete(name)
-  else if (how === 'append') appendToken(headers, name, value)
-  else if (!headers.has(name)) headers.set(name, value)
-}
-
-/** Adds a token to a list header such as `Vary`, unless it stands there. */
-function appendToken(headers: Headers, name: string, token: string): void {
-  const present = headers.get(name)
-  const tokens = present?.split(',').map((one) => one.trim().toLowerCase()) ?? []
-  if (!tokens.includes(token.toLowerCase()) && !tokens.includes('*'))
-    headers.set(name, present ? `${present}, ${token}` : token)
-}
-
 /** @throws {TypeError} for a store that may answer with old state, where exactness is promised. */
-function requireAtomic(owner: string, store: AtomicStore): AtomicStore {
+export function requireAtomic(owner: string, store: AtomicStore): AtomicStore {
   if (store.consistency === 'atomic') return store
   throw new TypeError(
     `${owner}: store is eventually consistent, so limits and single use could not be exact. Use an AtomicStore: memoryStore(), sqliteStore() or durableObjectStore().`,
   )
-}
-
-function missingKit(owner: string): Problem {
-  const cause = new TypeError(
-    `${owner} found no kit. Put app.use(security({ platform, store })) before it, or give ${owner} the options platform and store itself.`,
-  )
-  return new Problem({ code: 'internal', detail: 'The server is not set up to handle this request.' }, { cause })
 }

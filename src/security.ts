@@ -6,7 +6,8 @@ import { CORS_GRANTS, type Cors, type CorsOptions, makeCors } from './http/cors.
 import { type HeaderOptions, securityHeaders } from './http/headers.ts'
 import { hostTest } from './http/hosts.ts'
 import { pathFault, rawPath } from './http/path.ts'
-import { closing, isResponse, Kit, KitBase, type KitEnv, type KitOptions, replaceResponse } from './kit.ts'
+import { Kit, KitBase, type KitEnv, type KitOptions } from './kit.ts'
+import { closing, isResponse, replaceResponse } from './layer.ts'
 import type { Platform } from './platform.ts'
 import type { Refusal } from './problem.ts'
 

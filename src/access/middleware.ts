@@ -1,6 +1,7 @@
 import type { Env, MiddlewareHandler } from 'hono'
 import { normalAuthority } from '../fields.ts'
-import { type KitOptions, layer } from '../kit.ts'
+import type { KitOptions } from '../kit.ts'
+import { layer } from '../layer.ts'
 import { LOOPBACK_HOSTS, localFault } from './local.ts'
 
 /** What {@link localOnly} takes besides the parts of a kit. */

@@ -1,6 +1,7 @@
 import type { Context, Env, MiddlewareHandler } from 'hono'
 import { quotedString } from '../fields.ts'
-import { type Kit, type KitOptions, layer, type StepAnswer } from '../kit.ts'
+import type { Kit, KitOptions } from '../kit.ts'
+import { layer, type StepAnswer } from '../layer.ts'
 import type { Principal } from '../principal.ts'
 import { isPending } from '../store/contract.ts'
 import { publicPathTest } from './public-paths.ts'

@@ -1,6 +1,7 @@
 import type { Env, MiddlewareHandler } from 'hono'
 import { addressBucket } from '../address.ts'
-import { type Kit, type KitOptions, layer } from '../kit.ts'
+import type { Kit, KitOptions } from '../kit.ts'
+import { layer } from '../layer.ts'
 import { type AtomicStore, isPending } from '../store/contract.ts'
 import type { Decision } from '../store/gcra.ts'
 import { limitFields, seconds } from './fields.ts'

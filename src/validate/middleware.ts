@@ -2,7 +2,7 @@ import { zValidator } from '@hono/zod-validator'
 import type { Context, Env, Input, MiddlewareHandler, TypedResponse, ValidationTargets } from 'hono'
 import { HTTPException } from 'hono/http-exception'
 import type * as z from 'zod/v4/core'
-import { kitOf } from '../kit.ts'
+import { kitOf } from '../layer.ts'
 import { Problem, type ProblemDetails, type Refusal } from '../problem.ts'
 import { fieldErrors } from './issues.ts'
 

@@ -107,7 +107,7 @@ const DOORS: readonly { readonly module: RegExp; readonly values: RegExp; readon
   {
     module: /^hono(\/.*)?$/,
     values: new RegExp(`^src/(security|problem|(${SUBJECTS.join('|')})/middleware)\\.ts$`),
-    types: /^src\/(kit|platform)\.ts$/,
+    types: /^src\/(kit|layer|platform)\.ts$/,
   },
   { module: /^(zod(\/.*)?|@hono\/zod-validator)$/, values: /^src\/validate\// },
   { module: /^@noble\//, values: /^src\/crypto\// },

@@ -21,6 +21,7 @@ import { headersCases } from '../http/headers.cases.ts'
 import { hostsCases } from '../http/hosts.cases.ts'
 import { pathCases } from '../http/path.cases.ts'
 import { kitCases } from '../kit.cases.ts'
+import { layerCases } from '../layer.cases.ts'
 import { limitFieldsCases } from '../limit/fields.cases.ts'
 import { limitMiddlewareCases } from '../limit/middleware.cases.ts'
 import { quotaCases } from '../limit/quota.cases.ts'
@@ -52,6 +53,7 @@ export const portableCases: readonly Case[] = [
   ...problemCases,
   ...settingsCases,
   ...kitCases,
+  ...layerCases,
   ...securityCases,
   ...apiKeysCases,
   ...keyFormatCases,

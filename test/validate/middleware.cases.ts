@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { Hono } from 'hono'
 import * as z from 'zod'
-import { kitOf } from '../../src/kit.ts'
+import { kitOf } from '../../src/layer.ts'
 import type { ProblemDetails } from '../../src/problem.ts'
 import { validate } from '../../src/validate/middleware.ts'
 import { ChatText, Id, IdParam } from '../../src/validate/schemas.ts'

@@ -95,7 +95,7 @@ export function makeRate(quota: number, periodSeconds: number, burst: number = q
 }
 
 /** @throws {RangeError} unless the cost is a whole number whose size is a safe integer: such a cost is a fault, never an admission. */
-export function checkCost(cost: number): void {
+function checkCost(cost: number): void {
   if (!Number.isSafeInteger(cost)) throw new RangeError('A cost must be a whole, finite number of units.')
 }
 

@@ -6,8 +6,8 @@ import type { Platform } from '../src/platform.ts'
 export const nativeCrypto: Pick<Platform, 'sha256' | 'equal'> = {
   sha256: (text) => hash('sha256', text, 'hex'),
   equal(a, b) {
-    const left = Buffer.from(a, 'latin1')
-    const right = Buffer.from(b, 'latin1')
+    const left = Buffer.from(a, 'utf8')
+    const right = Buffer.from(b, 'utf8')
     return left.length === right.length && timingSafeEqual(left, right)
   },
 }

@@ -149,6 +149,7 @@ export class SqlVerbs {
       json,
       expiresAt,
     )
+    this.#wrote()
     return made === undefined ? null : (made.version as string)
   }
 

@@ -130,7 +130,7 @@ class Sqlite implements SqliteStore {
 
 class FileEngine implements SqlEngine {
   readonly #clock: Clock
-  readonly #statements = new Map<string, StatementSync>()
+  readonly #statements = new Map<string, { readonly statement: StatementSync; readonly order: readonly number[] }>()
   #database: DatabaseSync | null
 
   constructor(path: string, clock: Clock) {
@@ -152,12 +152,14 @@ class FileEngine implements SqlEngine {
   rows(sql: string, ...params: readonly SqlValue[]): readonly Record<string, unknown>[] {
     return answered(() => {
       const database = this.#open()
-      let statement = this.#statements.get(sql)
-      if (statement === undefined) {
-        statement = database.prepare(sql)
-        this.#statements.set(sql, statement)
+      let prepared = this.#statements.get(sql)
+      if (prepared === undefined) {
+        // Node before 22.20 and 24.8 takes no positional values for numbered places: give each place its own.
+        const order = [...sql.matchAll(/\?(\d+)/g)].map(([, number]) => Number(number) - 1)
+        prepared = { statement: database.prepare(sql.replace(/\?\d+/g, '?')), order }
+        this.#statements.set(sql, prepared)
       }
-      return statement.all(...params) as Record<string, unknown>[]
+      return prepared.statement.all(...prepared.order.map((place) => params[place]!)) as Record<string, unknown>[]
     })
   }
 
@@ -210,5 +212,6 @@ function stored(record: SqlRecord): Stored
 function stored(record: SqlRecord | null): Stored | null
 function stored(record: SqlRecord | null): Stored | null {
   if (record === null) return null
-  return { value: JSON.parse(record.json) as Json, version: record.version, expiresAt: record.expiresAt }
+  const value = answered(() => JSON.parse(record.json) as Json)
+  return { value, version: record.version, expiresAt: record.expiresAt }
 }

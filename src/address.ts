@@ -44,8 +44,8 @@ export function isLoopback(address: Address): boolean {
 }
 
 /**
- * What limits count a client by: an IPv4 address, an IPv6 prefix (a household has a /64 of its own to rotate through),
- * or `unknown`.
+ * What limits count a client by: an IPv4 address (also where NAT64 carries it), an IPv6 prefix (a household has a /64 of
+ * its own to rotate through), or `unknown`.
  *
  * @param ipv6Prefix bits of an IPv6 address that count, 64 unless told
  */
@@ -53,7 +53,8 @@ export function addressBucket(address: Address, ipv6Prefix = 64): string {
   const { ip } = address
   if (ip === null) return 'unknown'
   if (!ip.includes(':')) return ip
-  return `${formatIp(mask(parseIp(ip)!, ipv6Prefix))}/${ipv6Prefix}`
+  const groups = foldNat64(parseIp(ip)!)
+  return isV4(groups) ? formatIp(groups) : `${formatIp(mask(groups, ipv6Prefix))}/${ipv6Prefix}`
 }
 
 /**
@@ -80,22 +81,57 @@ export function clientAddress(
   trusted: (ip: string) => boolean,
 ): Address {
   if (peer.ip === null || header === null || !trusted(peer.ip)) return peer
-  const hops = header.split(',', MAX_HOPS + 1)
-  if (hops.length > MAX_HOPS) return UNKNOWN_ADDRESS
+  const hops =
+    kind === 'forwarded'
+      ? splitUnquoted(header, ',').map(forwardedFor)
+      : header
+          .split(',')
+          .reverse()
+          .map((hop) => hop.trim())
   let client: Address = UNKNOWN_ADDRESS
-  for (const hop of hops.reverse()) {
-    client = makeAddress(nodeAddress(kind === 'forwarded' ? forwardedFor(hop) : hop.trim()), 'proxy')
+  for (const hop of hops.slice(0, MAX_HOPS)) {
+    client = makeAddress(nodeAddress(hop), 'proxy')
     if (client.ip === null || !trusted(client.ip)) return client
   }
-  return client
+  return hops.length > MAX_HOPS ? UNKNOWN_ADDRESS : client
 }
 
-/** The node of one `Forwarded` element (RFC 7239 section 6). */
+/** The node of one `Forwarded` element (RFC 7239 section 4); null for an element without exactly one. */
 function forwardedFor(element: string): string | null {
-  const match = /(?:^|;)\s*for\s*=\s*(?:"([^"\\]*)"|([^\s;"]+))\s*(?:;|$)/i.exec(element)
-  const node = match?.[1] ?? match?.[2] ?? null
+  const nodes = splitUnquoted(element, ';').flatMap((pair) => {
+    const match = /^\s*for\s*=\s*(?:"([^"\\]*)"|([^\s";,]+))\s*$/i.exec(pair)
+    return match ? [match[1] ?? match[2]!] : /^\s*for\s*=/i.test(pair) ? [''] : []
+  })
+  const [node] = nodes
+  if (node === undefined || nodes.length > 1) return null
   // Section 6: an IPv6 address stands in brackets.
-  return node?.includes(':') && !/^(?:\[|[\d.]+:\d+$)/.test(node) ? null : node
+  return node.includes(':') && !/^(?:\[|[\d.]+:\d+$)/.test(node) ? null : node
+}
+
+/**
+ * Splits at a separator that stands outside quoted strings (RFC 9110 section 5.6.4), the last part first. Read from the
+ * right, where the trusted proxy wrote, a quote that a client left open hides nothing.
+ */
+function splitUnquoted(text: string, separator: string): string[] {
+  const parts: string[] = []
+  let end = text.length
+  let quoted = false
+  for (let i = text.length - 1; i >= 0; i--) {
+    const char = text[i]
+    if (char === '"' && !isEscaped(text, i)) quoted = !quoted
+    else if (char === separator && !quoted) {
+      parts.push(text.slice(i + 1, end))
+      end = i
+    }
+  }
+  parts.push(text.slice(0, end))
+  return parts
+}
+
+function isEscaped(text: string, at: number): boolean {
+  let backslashes = 0
+  while (text[at - 1 - backslashes] === '\\') backslashes++
+  return backslashes % 2 === 1
 }
 
 /** An address as proxies write it: bare, or IPv4 with a port, or IPv6 in brackets with or without one. */
@@ -111,7 +147,7 @@ interface Network {
 
 function parseNetwork(text: string): Network {
   const [ip = '', length, ...more] = text.split('/')
-  const groups = parseIp(ip, false)
+  const groups = parseIp(ip)
   if (groups && more.length === 0) {
     const offset = ip.includes(':') ? 0 : 96
     const bits = length === undefined ? 128 : /^(?:0|[1-9]\d{0,2})$/.test(length) ? Number(length) + offset : Number.NaN
@@ -136,14 +172,15 @@ function mask(groups: Groups, bits: number): Groups {
   })
 }
 
-function parseIp(text: string, foldNat64 = true): Groups | null {
+function parseIp(text: string): Groups | null {
   const v4 = parseIpv4(text)
-  if (v4) return [0, 0, 0, 0, 0, 0xffff, ...v4]
-  const v6 = parseIpv6(text)
-  if (!v6 || !foldNat64) return v6
-  // NAT64 (RFC 6052) carries an IPv4 client; 127.0.0.0/8 inside it is nobody's loopback and stays IPv6.
+  return v4 ? [0, 0, 0, 0, 0, 0xffff, ...v4] : parseIpv6(text)
+}
+
+/** The IPv4 client that NAT64 carries (RFC 6052): one client, one bucket, but never one trust. */
+function foldNat64(v6: Groups): Groups {
   const nat64 = v6[0] === 0x64 && v6[1] === 0xff9b && v6.slice(2, 6).every((group) => group === 0)
-  return nat64 && v6[6]! >> 8 !== 127 ? [0, 0, 0, 0, 0, 0xffff, v6[6]!, v6[7]!] : v6
+  return nat64 ? [0, 0, 0, 0, 0, 0xffff, v6[6]!, v6[7]!] : v6
 }
 
 function parseIpv4(text: string): [number, number] | null {

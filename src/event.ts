@@ -1,3 +1,4 @@
+import { addressBucket, makeAddress } from './address.ts'
 import type { Clock } from './clock.ts'
 
 /** How much an event matters. Successes are `debug`, refusals `warn`, faults `error`. */
@@ -56,9 +57,14 @@ export interface Sink {
 const RANK: Record<EventLevel, number> = { debug: 0, info: 1, warn: 2, error: 3 }
 const MAX_PENDING = 1000
 const MAX_FOLDED_KEYS = 1000
+const MAX_KINDS = 16
 const ABANDONED_AFTER_MS = 30_000
 // Line breaks, control and direction characters that JSON leaves bare but a terminal or a log reader obeys.
-const UNSAFE_IN_LOG = /[\u007f-\u009f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff]/g
+const UNSAFE_IN_LOG =
+  /[\u007f-\u009f\u00ad\u061c\u180e\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb]|\udb40[\udc00-\udc7f]/g
+// Texts of clients that look like a credential: our own keys, others' of a known shape, whatever follows Bearer.
+const CREDENTIAL =
+  /\b[a-z][a-z0-9]{1,15}_[0-9A-Za-z]{49}\b|\bsk-[\w-]{16,}|\beyJ[\w-]+\.[\w-]+\.[\w-]*|\bbearer(?:\s|%20|\+)+[\w.~+/=-]+/gi
 
 /** An event as one line of JSON: whatever an attacker puts in, one event stays one line. */
 export function eventLine(event: SecurityEvent): string {
@@ -78,15 +84,17 @@ export function lineSink(log: (line: string) => void, level: EventLevel = 'info'
   return Object.assign(write, { level })
 }
 
-/** Cuts a text to what an event may hold. */
+/** A text as an event may hold it: at most 256 characters, without what looks like a credential. */
 export function eventText(text: string): string {
-  return text.length <= 256 ? text : `${text.slice(0, 255)}…`
+  const clean = text.slice(0, 4096).replace(CREDENTIAL, '[redacted]')
+  return clean.length <= 256 ? clean : `${clean.slice(0, 255)}…`
 }
 
 /**
- * Holds events until a request is answered, then hands them to the sinks. Refusals that repeat (same type, reason and
- * address within one second) are folded: the first goes out at once, the rest as a `count` on the next. At most 1,000
- * events wait or are under way; what comes above that is dropped and counted in an `events.dropped` event.
+ * Holds events until a request is answered, then hands them to the sinks. Refusals and faults that repeat (same type,
+ * reason, address, principal, method, path and resource within one second) are folded: the first goes out at once, the
+ * rest as one event with a `count` when the second is over and something else happens. At most 1,000 events wait or are
+ * under way; from the 17th different event of a type that one client causes in a second, all are folded into one. What comes above that, or what a sink failed to take, is counted in an `events.dropped` event.
  */
 export class EventQueue {
   readonly #sinks: readonly Sink[]
@@ -94,7 +102,10 @@ export class EventQueue {
   readonly #clock: Clock
   #pending: SecurityEvent[] = []
   #dropped = 0
-  #folds = new Map<string, { second: number; folded: number }>()
+  #second = 0
+  readonly #folds = new Map<string, { readonly last: SecurityEvent; readonly folded: number }>()
+  /** How many different events of one type a client caused in this second. */
+  readonly #kinds = new Map<string, number>()
   #underWay = new Set<{ count: number; since: number }>()
 
   constructor(sinks: readonly Sink[], clock: Clock) {
@@ -116,13 +127,14 @@ export class EventQueue {
   /** Takes an event in, or folds it into its like. */
   push(event: SecurityEvent): void {
     if (!this.takes(event.level)) return
-    const count = event.level === 'warn' ? this.#fold(event) : event.count
-    if (count === 0) return
-    if (this.#pending.length + this.#countUnderWay() >= MAX_PENDING) {
-      this.#dropped += 1
-      return
-    }
-    this.#pending.push(count === event.count ? event : { ...event, count })
+    this.#unfold(event.at)
+    if (RANK[event.level] >= RANK.warn && this.#fold(event)) return
+    this.#wait(event)
+  }
+
+  #wait(event: SecurityEvent): void {
+    if (this.#pending.length + this.#countUnderWay() >= MAX_PENDING) this.#dropped += event.count
+    else this.#pending.push(event)
   }
 
   /** Hands what waits to every sink. Never rejects. */
@@ -131,38 +143,45 @@ export class EventQueue {
     if (events.length === 0) return
     this.#pending = []
     if (this.#dropped > 0) {
-      events.push({
-        ...events[0]!,
-        type: 'events.dropped',
-        level: 'error',
-        reason: 'queue_full',
-        resource: null,
-        count: this.#dropped,
-      })
+      events.push(dropped(events[0]!, 'queue_full', this.#dropped))
       this.#dropped = 0
     }
     const batch = { count: events.length, since: this.#clock.now() }
     this.#underWay.add(batch)
     try {
-      await Promise.allSettled(this.#sinks.map(async (sink) => sink(events)))
+      const taken = await Promise.allSettled(this.#sinks.map(async (sink) => sink(events)))
+      const working = this.#sinks.filter((_sink, i) => taken[i]!.status === 'fulfilled')
+      if (working.length === taken.length) return
+      const failure = [dropped(events[0]!, 'sink_failed', events.length)]
+      await Promise.allSettled(working.map(async (sink) => sink(failure)))
     } finally {
       this.#underWay.delete(batch)
     }
   }
 
-  #fold(event: SecurityEvent): number {
-    const key = `${event.type} ${event.reason} ${event.address}`
-    const second = Math.floor(event.at / 1000)
+  /** Whether the event is a repetition, and was counted. */
+  #fold(event: SecurityEvent): boolean {
+    const { type, reason, principal, method, path, resource } = event
+    // One client is one network, as for limits: rotating inside a /64 must not flood the log.
+    const client = event.address.includes(':') ? addressBucket(makeAddress(event.address, 'socket')) : event.address
+    const kinds = this.#kinds.get(`${type} ${client}`) ?? 0
+    const detail = kinds < MAX_KINDS ? [reason, principal, method, path, resource] : []
+    const key = JSON.stringify([type, client, ...detail])
     const fold = this.#folds.get(key)
-    if (fold?.second === second) {
-      fold.folded += 1
-      return 0
-    }
-    const count = event.count + (fold?.folded ?? 0)
-    this.#folds.delete(key)
-    if (this.#folds.size >= MAX_FOLDED_KEYS) this.#folds.delete(this.#folds.keys().next().value!)
-    this.#folds.set(key, { second, folded: 0 })
-    return count
+    if (fold === undefined && this.#folds.size >= MAX_FOLDED_KEYS) return false
+    this.#kinds.set(`${type} ${client}`, fold ? kinds : kinds + 1)
+    this.#folds.set(key, { last: event, folded: fold ? fold.folded + event.count : 0 })
+    return fold !== undefined
+  }
+
+  /** When a second is over, lets out what was folded in it. */
+  #unfold(now: number): void {
+    const second = Math.floor(now / 1000)
+    if (second === this.#second) return
+    this.#second = second
+    for (const { last, folded } of this.#folds.values()) if (folded > 0) this.#wait({ ...last, count: folded })
+    this.#folds.clear()
+    this.#kinds.clear()
   }
 
   #countUnderWay(): number {
@@ -176,6 +195,10 @@ export class EventQueue {
   }
 }
 
-function escapeCharacter(char: string): string {
-  return `\\u${char.charCodeAt(0).toString(16).padStart(4, '0')}`
+function escapeCharacter(text: string): string {
+  return text.replace(/[\s\S]/g, (unit) => `\\u${unit.charCodeAt(0).toString(16).padStart(4, '0')}`)
+}
+
+function dropped(like: SecurityEvent, reason: string, count: number): SecurityEvent {
+  return { ...like, type: 'events.dropped', level: 'error', principal: null, reason, resource: null, count }
 }

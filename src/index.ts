@@ -15,7 +15,7 @@ export { type EventLevel, type EventType, eventLine, lineSink, type SecurityEven
 export type { Exchange } from './exchange.ts'
 export { type CorsOptions, TAURI_ORIGINS } from './http/cors.ts'
 export { API_CSP, type HeaderOptions, OPENMOTOKO_CSP } from './http/headers.ts'
-export type { EventInput, KitOptions, Mode } from './kit.ts'
+export { type EventInput, type Kit, type KitEnv, type KitOptions, type Mode, SetupError } from './kit.ts'
 export { emit } from './layer.ts'
 export { type RateLimitOptions, rateLimit } from './limit/middleware.ts'
 export type { QuotaOptions } from './limit/quota.ts'

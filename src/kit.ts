@@ -90,26 +90,48 @@ export class KitBase {
 
 /** The kit of one request, on `c.var.security`: the request as schemes see it, and what goes out with the response. */
 export class Kit implements Exchange {
+  /** What the whole app shares. */
   readonly base: KitBase
   readonly method: string
+  /** The path as Hono routes it. */
   readonly path: string
-  readonly headers: PendingHeader[] = []
-  readonly limits: LimitState[] = []
+  /** Whether the body was read within the cap. */
+  bodyIsCapped = false
   /** Set by `authenticate()`, for limits and events. */
-  principal: Principal | null = null
-  readonly #c: Context
+  principal: Principal | null
   readonly #request: Request
-  readonly #findAddress: ((c: Context) => Address) | undefined
+  readonly #headers: PendingHeader[] = []
+  readonly #limits: LimitState[] = []
+  readonly #findAddress: () => Address
   #address: Address | undefined
   #now: number | undefined
 
+  /** @param findAddress who the client is; the platform's word unless told */
   constructor(base: KitBase, c: Context, findAddress?: (c: Context) => Address) {
+    const outer: Kit | undefined = c.get('security')
     this.base = base
-    this.#c = c
-    this.#request = c.req.raw
-    this.#findAddress = findAddress
     this.method = c.req.method
     this.path = c.req.path
+    this.principal = outer?.principal ?? null
+    this.#request = c.req.raw
+    // An outer kit saw the original request, which alone has a peer on Bun.
+    this.#findAddress = () => (findAddress ? findAddress(c) : (outer?.address() ?? base.platform.address(c)))
+  }
+
+  /** What waits to be written on the response. */
+  get pendingHeaders(): readonly PendingHeader[] {
+    return this.#headers
+  }
+
+  /** Has a header written when the response leaves. `set` unless told. */
+  respond(name: string, value: string, how: PendingHeader['how'] = 'set'): void {
+    this.#headers.push({ name, value, how })
+  }
+
+  /** Notes what a limiter decided, and gives all such notes of this request. */
+  addLimit(state: LimitState): readonly LimitState[] {
+    this.#limits.push(state)
+    return this.#limits
   }
 
   /** The instant of this request, read once: ms since the epoch. */
@@ -132,8 +154,9 @@ export class Kit implements Exchange {
     return this.#request.headers.get(name)
   }
 
+  /** Who the client is on the network, found out once: ask early, as a runtime forgets the peer of a broken connection. */
   address(): Address {
-    this.#address ??= this.#findAddress ? this.#findAddress(this.#c) : this.base.platform.address(this.#c)
+    this.#address ??= this.#findAddress()
     return this.#address
   }
 
@@ -145,11 +168,11 @@ export class Kit implements Exchange {
     return this.base.platform.equal(a, b)
   }
 
-  /** The app's store, or the layer's own. @throws {TypeError} naming both ways to give one. */
+  /** The app's store, or the layer's own. @throws {SetupError} naming both ways to give one. */
   store(owner: string, own?: AtomicStore): AtomicStore {
     const store = own ?? this.base.store
     if (store) return store
-    throw new TypeError(`${owner}: store is missing. Give security() or ${owner} one, such as store: memoryStore().`)
+    throw new SetupError(`${owner}: store is missing. Give security() or ${owner} one, such as store: memoryStore().`)
   }
 
   /** The names of the request's headers, lower case. */
@@ -165,7 +188,7 @@ export class Kit implements Exchange {
     this.base.events.push({
       type: event.type,
       level: event.level,
-      at: this.now,
+      at: this.base.clock.now(),
       method: eventText(this.method),
       path: eventText(this.path),
       address: this.#addressText(),
@@ -205,7 +228,7 @@ export class Kit implements Exchange {
   /** Records an outage or fault, and makes the Problem to throw for it. */
   fault(error: unknown): Problem {
     if (error instanceof StoreOutage) {
-      this.emit({ type: 'store.outage', level: 'error' })
+      this.emit({ type: 'store.outage', level: 'error', reason: causeOf(error) })
       return new Problem(
         {
           code: 'store.outage',
@@ -216,9 +239,28 @@ export class Kit implements Exchange {
       )
     }
     if (error instanceof Problem) return error
-    this.emit({ type: 'fault', level: 'error', reason: error instanceof Error ? error.name : 'thrown' })
+    this.emit({
+      type: 'fault',
+      level: 'error',
+      reason: error instanceof Error ? error.name : 'thrown',
+      ...(error instanceof SetupError && { resource: error.message }),
+    })
     return new Problem({ code: 'internal', detail: 'The server failed to handle this request.' }, { cause: error })
   }
+}
+
+/**
+ * The app was set up wrongly, and only a request could show it. Its message names the setting and the mend, and goes into
+ * the event of the fault.
+ */
+export class SetupError extends TypeError {
+  override readonly name = 'SetupError'
+}
+
+function causeOf(error: StoreOutage): string {
+  const { cause } = error
+  const code = (cause as { code?: unknown } | undefined)?.code
+  return typeof code === 'string' ? code : cause instanceof Error ? cause.name : 'unavailable'
 }
 
 /** @throws {TypeError} for a store that may answer with old state, where exactness is promised. */

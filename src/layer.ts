@@ -1,5 +1,5 @@
 import type { Context, Env, MiddlewareHandler, Next } from 'hono'
-import { type EventInput, Kit, KitBase, type KitOptions, type PendingHeader, requireAtomic } from './kit.ts'
+import { type EventInput, Kit, KitBase, type KitOptions, type PendingHeader, requireAtomic, SetupError } from './kit.ts'
 import { Problem } from './problem.ts'
 import { isPending } from './store/contract.ts'
 
@@ -40,13 +40,16 @@ export function layer<E extends Env>(
     if (!own) throw missingKit(owner)
     const opened = new Kit(own, c)
     c.set('security', opened)
-    return closing(opened, c, () => run(opened, c, next))
+    return closing(opened, c, () => {
+      opened.address()
+      return run(opened, c, next)
+    })
   }
   // Hono awaits whatever a middleware returns; its type wants a promise, which the quick path does without.
   return handler as MiddlewareHandler<E>
 }
 
-/** The kit of a request. @throws {Problem} when no layer stands before. */
+/** The kit of a request. @throws {SetupError} when no layer stands before. */
 export function kitOf(c: Context, owner: string): Kit {
   const kit: Kit | undefined = c.get('security')
   if (!kit) throw missingKit(owner)
@@ -56,7 +59,7 @@ export function kitOf(c: Context, owner: string): Kit {
 /**
  * Records an event from a handler.
  *
- * @throws {Problem} when no layer of this package stands before.
+ * @throws {SetupError} when no layer of this package stands before.
  *
  * @example
  * emit(c, { type: 'credential.stored', level: 'info', resource: name })
@@ -73,8 +76,9 @@ export async function closing(kit: Kit, c: Context, rest: () => unknown): Promis
   try {
     const answer = await rest()
     if (isResponse(answer) && !c.finalized) c.res = answer
-    if (!c.finalized || !isResponse(c.res))
+    if (!c.finalized || !isResponse(c.res)) {
       replaceResponse(c, kit.refuse({ code: 'internal', detail: 'The handler gave no response.' }))
+    }
   } catch (error) {
     // Hono catches an Error where it is thrown; what comes here is a step's own fault, or no Error at all.
     const problem = kit.fault(error)
@@ -89,7 +93,13 @@ export async function closing(kit: Kit, c: Context, rest: () => unknown): Promis
   ) {
     replaceResponse(c, kit.refuse(c.error.refusal))
   }
-  writeHeaders(c, kit.headers)
+  try {
+    writeHeaders(c, kit.pendingHeaders)
+  } catch (error) {
+    // Such as a fetched response whose body was read already: it cannot be copied, nor sent.
+    replaceResponse(c, kit.refuse(kit.fault(error).refusal))
+    writeHeaders(c, kit.pendingHeaders)
+  }
   // Started before the answer leaves, so that a synchronous store holds the events by then; awaited by nobody.
   if (kit.base.events.waiting) kit.base.platform.defer(c, kit.base.events.flush())
   return undefined
@@ -101,16 +111,18 @@ export function replaceResponse(c: Context, response: Response): void {
   c.res = response
 }
 
-/** Whether a value is a Response of any realm: on Node a fetched one is no instance of the global class. */
+/**
+ * Whether a value is a Response that can be sent, of any realm: on Node a fetched one is no instance of the global class.
+ * `Response.error()`, whose status is 0, is none.
+ */
 export function isResponse(value: unknown): value is Response {
-  return (
-    typeof value === 'object' && value !== null && typeof (value as Response).status === 'number' && 'headers' in value
-  )
+  if (typeof value !== 'object' || value === null) return false
+  const { status } = value as Response
+  return typeof status === 'number' && status > 0 && 'headers' in value
 }
 
 function writeHeaders(c: Context, headers: readonly PendingHeader[]): void {
-  const { status } = c.res
-  if (status === 101 || status === 0) return
+  if (c.res.status === 101) return
   try {
     for (const header of headers) write(c.res.headers, header)
   } catch (error) {
@@ -136,9 +148,9 @@ function appendToken(headers: Headers, name: string, token: string): void {
     headers.set(name, present ? `${present}, ${token}` : token)
 }
 
-function missingKit(owner: string): Problem {
-  const cause = new TypeError(
+/** No Problem: without a kit there is nowhere to record it, and Hono's own handler shows a plain error to the developer. */
+function missingKit(owner: string): SetupError {
+  return new SetupError(
     `${owner} found no kit. Put app.use(security({ platform, store })) before it, or give ${owner} the options platform and store itself.`,
   )
-  return new Problem({ code: 'internal', detail: 'The server is not set up to handle this request.' }, { cause })
 }

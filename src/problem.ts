@@ -10,7 +10,6 @@ export const PROBLEMS = {
   'auth.ambiguous': { status: 400, title: 'More than one credential' },
   'auth.invalid': { status: 401, title: 'Credential not valid' },
   'auth.missing': { status: 401, title: 'Credential missing' },
-  'auth.no_keys': { status: 503, title: 'No credential can be checked yet' },
   'body.timeout': { status: 408, title: 'Body too slow' },
   'body.too_large': { status: 413, title: 'Body too large' },
   'body.unreadable': { status: 400, title: 'Body not readable' },

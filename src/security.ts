@@ -54,15 +54,18 @@ export function security(options: SecurityOptions): MiddlewareHandler<KitEnv> {
     const kit = new Kit(base, c, findAddress)
     c.set('security', kit)
     for (const [name, value] of headers) {
-      kit.headers.push({ name, value, how: name === 'content-security-policy' ? 'default' : 'set' })
+      kit.respond(name, value, name === 'content-security-policy' ? 'default' : 'set')
     }
     return closing(kit, c, () => {
+      // Asked now: a runtime forgets the peer once the connection breaks, and Bun once the request is copied.
+      kit.address()
       if (cors) makeReadable(kit, cors)
       const refusal = refuse(kit, guardTarget(c, kit, allowsHost)) ?? (cors && answerPreflight(kit, cors))
       if (refusal) return refusal
       const declared = refuse(kit, guardDeclaration(kit, maxBodyBytes))
       if (declared) return declared
-      if (kit.method === 'GET' || kit.method === 'HEAD') return handle(c, kit, next)
+      kit.bodyIsCapped = true
+      if (isBodiless(kit)) return handle(c, kit, next)
       return guardBody(c, kit, maxBodyBytes).then((guarded): unknown => refuse(kit, guarded) ?? handle(c, kit, next))
     }) as Promise<never>
   }
@@ -72,8 +75,14 @@ export function security(options: SecurityOptions): MiddlewareHandler<KitEnv> {
 async function handle(c: Context, kit: Kit, next: Next): Promise<void> {
   await next()
   if (c.error || (c.finalized && c.res.status === 404)) await replaceHonoDefaults(c, kit)
-  if (kit.principal) kit.headers.push({ name: 'cache-control', value: 'no-store', how: 'default' })
+  // What an authenticated caller is told is for nobody else, whatever a handler or a server that it proxies says.
+  if (kit.principal && c.finalized && !PRIVATE.test(c.res.headers?.get('cache-control') ?? '')) {
+    kit.respond('cache-control', 'no-store')
+  }
 }
+
+const PRIVATE = /(?:^|[\s,])(?:no-store|private)(?:$|[\s,])/i
+const DEFAULT_ANSWER_MS = 50
 
 interface Guarded {
   readonly event: EventType
@@ -89,7 +98,9 @@ function refuse(kit: Kit, guarded: Guarded | null): Response | undefined {
 
 /** Refuses a path with two readings (each is a way around a guard) and an authority that is not this app's. */
 function guardTarget(c: Context, kit: Kit, allowsHost: ((authority: string) => boolean) | null): Guarded | null {
-  const fault = pathFault(rawPath(c.req.raw.url))
+  const { url } = c.req.raw
+  // HTTP/1.0 without Host leaves Bun's URL without one, and the path would be read as it.
+  const fault = /^https?:\/\/[^/?#]/.test(url) ? pathFault(rawPath(url)) : 'no_authority'
   if (fault) {
     const detail =
       'The path must be in canonical form: no empty or dot segments, no encoded slashes, no needless or double encoding.'
@@ -107,14 +118,14 @@ function guardTarget(c: Context, kit: Kit, allowsHost: ((authority: string) => b
 
 /** Lets an allowed origin read the answer, whatever it will be. */
 function makeReadable(kit: Kit, cors: Cors): void {
-  kit.headers.push({ name: 'vary', value: 'Origin', how: 'append' })
+  kit.respond('vary', 'Origin', 'append')
   const origin = kit.header('origin')
   if (origin === null || !cors.allows(origin)) {
     // A handler, or a server that it proxies, must not open what is closed here.
-    for (const name of CORS_GRANTS) kit.headers.push({ name, value: '', how: 'remove' })
+    for (const name of CORS_GRANTS) kit.respond(name, '', 'remove')
     return
   }
-  for (const [name, value] of cors.answerHeaders(origin)) kit.headers.push({ name, value, how: 'set' })
+  for (const [name, value] of cors.answerHeaders(origin)) kit.respond(name, value)
 }
 
 function answerPreflight(kit: Kit, cors: Cors): Response | undefined {
@@ -127,9 +138,22 @@ function answerPreflight(kit: Kit, cors: Cors): Response | undefined {
 }
 
 function guardDeclaration(kit: Kit, maxBytes: number): Guarded | null {
-  const fault = declaredFault(kit.header('content-length'), maxBytes)
+  const length = kit.header('content-length')
+  const fault =
+    declaredFault(length, maxBytes) ?? (isBodiless(kit) && declaresBody(kit, length) ? BODY_WHERE_NONE_IS : null)
   return fault && { event: 'body.refused', reason: fault.code, refusal: fault }
 }
+
+/** GET and HEAD have no body (RFC 9110 section 9.3.1): most runtimes drop one, workerd would hand it on uncounted. */
+function isBodiless(kit: Kit): boolean {
+  return kit.method === 'GET' || kit.method === 'HEAD'
+}
+
+function declaresBody(kit: Kit, length: string | null): boolean {
+  return (length !== null && Number(length) > 0) || kit.header('transfer-encoding') !== null
+}
+
+const BODY_WHERE_NONE_IS: Refusal = { code: 'body.unreadable', detail: 'A GET or HEAD request carries no body.' }
 
 /** Reads the body whole within the cap, and leaves the request with exactly the bytes that were read. */
 async function guardBody(c: Context, kit: Kit, maxBytes: number): Promise<Guarded | null> {
@@ -138,8 +162,6 @@ async function guardBody(c: Context, kit: Kit, maxBytes: number): Promise<Guarde
   const length = kit.header('transfer-encoding') === null ? kit.header('content-length') : null
   const read = await readBody(body, maxBytes, length === null ? null : Number(length))
   if (!(read instanceof Uint8Array)) return { event: 'body.refused', reason: read.code, refusal: read }
-  // Bun knows the peer of the original request alone.
-  kit.address()
   c.req.raw = new Request(c.req.raw, { body: read })
   return null
 }
@@ -156,11 +178,19 @@ async function replaceHonoDefaults(c: Context, kit: Kit): Promise<void> {
     replaceResponse(c, kit.refuse({ code: 'route.not_found', detail: 'Nothing is here.' }))
 }
 
+/** The first piece of a text, or nothing when it is a stream that takes its time: then Hono did not write it. */
 async function firstChunk(response: Response): Promise<string> {
   const reader = response.clone().body?.getReader()
-  const chunk = await reader?.read()
-  reader?.cancel().catch(() => undefined)
-  return new TextDecoder().decode(chunk?.value)
+  if (!reader) return ''
+  const late = Promise.withResolvers<undefined>()
+  const timer = setTimeout(() => late.resolve(undefined), DEFAULT_ANSWER_MS)
+  try {
+    const chunk = await Promise.race([reader.read(), late.promise])
+    return new TextDecoder().decode(chunk?.value)
+  } finally {
+    clearTimeout(timer)
+    reader.cancel().catch(() => undefined)
+  }
 }
 
 function behindProxies(platform: Platform, proxies: TrustedProxies): (c: Context) => Address {

@@ -95,8 +95,7 @@ const CANONICAL: readonly (readonly [text: string, ip: string])[] = [
   ['2001:db8::1.2.3.4', '2001:db8::102:304'],
   ['::1.2.3.4', '::102:304'],
   ['::7f00:1', '::7f00:1'],
-  ['64:ff9b::1.2.3.4', '1.2.3.4'],
-  ['64:ff9b::102:304', '1.2.3.4'],
+  ['64:ff9b::1.2.3.4', '64:ff9b::102:304'],
   ['64:ff9b::7f00:1', '64:ff9b::7f00:1'],
   ['64:ff9b:1::1.2.3.4', '64:ff9b:1::102:304'],
 ]
@@ -184,6 +183,11 @@ export const addressCases: readonly Case[] = [
     },
   }),
   ...cases('addressBucket()', {
+    'counts a client behind NAT64 as the IPv4 client that it is, though nothing else takes it for one': () => {
+      const client = makeAddress('64:ff9b::102:304', 'socket')
+      assert.equal(addressBucket(client), '1.2.3.4')
+      assert.equal(networkTest(['1.2.3.0/24'])(client.ip!), false)
+    },
     'gives two mapped IPv4 addresses two buckets, each the one of the plain form': () => {
       // CVE-2026-30827: a prefix mask over mapped addresses put all of IPv4 into one bucket.
       const bucket = (text: string): string => addressBucket(makeAddress(text, 'socket'))
@@ -314,6 +318,9 @@ export const addressCases: readonly Case[] = [
         ['for="[2001:DB8:CAFE::17]"', '2001:db8:cafe::17'],
         ['proto=https;for=203.0.113.5;by=10.0.0.1', '203.0.113.5'],
         ['for=8.8.8.8, for=203.0.113.5, for="10.0.0.2"', '203.0.113.5'],
+        ['for=203.0.113.5;host="a,for=6.6.6.6;b"', '203.0.113.5'],
+        ['host="a;for=6.6.6.6;b";for=203.0.113.5', '203.0.113.5'],
+        ['for=203.0.113.5;host="a\\",for=6.6.6.6;\\"b"', '203.0.113.5'],
         ['for="8.8.8.8, for=203.0.113.5', '203.0.113.5'],
       ]
       for (const [header, ip] of nodes) assert.deepEqual(behind(header, 'forwarded'), { ip, source: 'proxy' }, header)
@@ -323,6 +330,7 @@ export const addressCases: readonly Case[] = [
         '',
         'for=unknown',
         'for=_secret',
+        'for=1.1.1.1;for=9.9.9.9',
         'by=10.0.0.1',
         'for="203.0.113.5',
         'xfor=203.0.113.5',

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import fc from 'fast-check'
 import { EventQueue, eventLine, eventText, lineSink, type SecurityEvent } from '../src/event.ts'
 import { type Case, cases } from './cases.ts'
-import { keepEvents, StoppedClock, secured } from './support/fixtures.ts'
+import { keepEvents, StoppedClock, secured, TEST_KEYS } from './support/fixtures.ts'
 
 function event(fields: Partial<SecurityEvent> = {}): SecurityEvent {
   return {
@@ -89,15 +89,19 @@ export const eventCases: readonly Case[] = [
     },
   }),
   ...cases('EventQueue', {
-    'folds what repeats within a second into the count of the next': async () => {
+    'folds what repeats within a second, and lets the rest out when the second is over': async () => {
       const { events, sink } = keepEvents()
       const queue = new EventQueue([sink], new StoppedClock())
       for (let i = 0; i < 5; i++) queue.push(event({ at: 1_780_000_000_000 + i }))
-      queue.push(event({ at: 1_780_000_001_000 }))
+      queue.push(event({ at: 1_780_000_001_000, path: '/other', level: 'info' }))
       await queue.flush()
       assert.deepEqual(
-        events.map((one) => one.count),
-        [1, 5],
+        events.map((one) => [one.path, one.count]),
+        [
+          [event().path, 1],
+          [event().path, 4],
+          ['/other', 1],
+        ],
       )
     },
     'does not fold events of another type, reason or address, nor any but warnings': async () => {
@@ -168,26 +172,74 @@ export const eventCases: readonly Case[] = [
       )
       queue.push(event())
       await queue.flush()
-      assert.equal(events.length, 1)
+      assert.deepEqual(
+        events.map(({ type, reason, count }) => [type, reason, count]),
+        [
+          [event().type, event().reason, 1],
+          ['events.dropped', 'sink_failed', 1],
+        ],
+      )
     },
     'keeps nothing without a sink': () => {
       const queue = new EventQueue([], new StoppedClock())
       queue.push(event())
       assert.equal(queue.waiting, false)
     },
-    'folds over a bounded number of sources': async () => {
+    'a decoy hides nothing: another path, principal or resource is another event': async () => {
+      const { events, sink } = keepEvents()
+      const queue = new EventQueue([sink], new StoppedClock())
+      queue.push(event({ principal: 'alice', path: '/harmless' }))
+      for (let i = 0; i < 500; i++) queue.push(event({ principal: 'mallory', path: '/delete-everything' }))
+      queue.push(event({ at: event().at + 1000, principal: 'alice', path: '/harmless' }))
+      await queue.flush()
+      assert.deepEqual(
+        events.map(({ principal, count }) => [principal, count]),
+        [
+          ['alice', 1],
+          ['mallory', 1],
+          ['mallory', 499],
+          ['alice', 1],
+        ],
+      )
+    },
+    'one client cannot flood the log by inventing paths or rotating inside its /64': async () => {
+      const { events, sink } = keepEvents()
+      const queue = new EventQueue([sink], new StoppedClock())
+      for (let i = 0; i < 900; i++) {
+        queue.push(event({ address: `2001:db8::${(i + 1).toString(16)}`, path: `/invented-${i}` }))
+      }
+      queue.push(event({ at: event().at + 1000, type: 'auth.accepted', level: 'debug' }))
+      await queue.flush()
+      assert.equal(events.length, 16 + 1 + 1 + 1)
+      assert.equal(
+        events.filter(({ level }) => level === 'warn').reduce((sum, { count }) => sum + count, 0),
+        900,
+      )
+    },
+    'remembers a bounded number of sources, and loses none above it': async () => {
       const { events, sink } = keepEvents()
       const queue = new EventQueue([sink], new StoppedClock())
       for (let i = 0; i < 3000; i++) {
-        queue.push(event({ address: String(i) }))
+        queue.push(event({ address: `10.0.${i >> 8}.${i & 255}` }))
         if (i % 500 === 499) await queue.flush()
       }
       assert.equal(events.length, 3000)
-      // The last sources are still remembered, the first no more.
-      queue.push(event({ address: '2999' }))
-      queue.push(event({ address: '0' }))
+      // The first thousand are remembered and fold, what came above is let through each time.
+      queue.push(event({ address: '10.0.0.0' }))
+      queue.push(event({ address: '10.0.11.183' }))
       await queue.flush()
       assert.equal(events.length, 3001)
+    },
+    'takes out of paths and user agents what looks like a credential': () => {
+      for (const secret of [
+        TEST_KEYS[0],
+        'sk-live-0123456789abcdef',
+        'eyJhbGciOiJI.eyJzdWIi.c2ln',
+        'Bearer whatever.it-is',
+      ]) {
+        assert.equal(eventText(`/reset/${secret}/x`).includes(secret.slice(-12)), false, secret)
+      }
+      assert.equal(eventText('/plain/path_with_words'), '/plain/path_with_words')
     },
   }),
   ...cases('An event of a request', {

@@ -69,22 +69,21 @@ export const layerCases: readonly Case[] = [
       }
       for (const [name, middleware] of Object.entries(layers)) {
         const app = new Hono().get('/:id', middleware as never, (c) => c.text(`${++handled}`))
-        const response = await app.request('/x', bearer, peer('127.0.0.1'))
+        const response = await quietly(async () => app.request('/x', bearer, peer('127.0.0.1')))
         assert.equal(response.status, 500, name)
-        assert.equal((await problemOf(response)).code, 'internal', name)
       }
       assert.equal(handled, 0)
     },
-    'says to the log which two ways mend a missing kit': async () => {
-      let cause: unknown
+    'shows the developer which two ways mend a missing kit': async () => {
+      let thrown: unknown
       const app = new Hono().use(rateLimit({ quota: 9, periodSeconds: 1 })).get('/', (c) => c.text('ok'))
       app.onError((error, c) => {
-        cause = error.cause
+        thrown = error
         return c.text('mine', 500)
       })
       assert.equal(await (await app.request('/')).text(), 'mine')
       assert.match(
-        (cause as Error).message,
+        (thrown as Error).message,
         /rateLimit\(\) found no kit.*security\(\{ platform, store \}\).*platform and store itself/,
       )
     },

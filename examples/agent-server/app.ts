@@ -22,7 +22,7 @@ import { credentialVault } from 'hinoban/credentials'
 import { ChatText, Id, text, validate } from 'hinoban/validate'
 import { Hono } from 'hono'
 import * as z from 'zod/mini'
-import { askModel } from './model.ts'
+import { askModel, modelEndpoint } from './model.ts'
 
 export interface AppOptions {
   platform: Platform
@@ -32,7 +32,8 @@ export interface AppOptions {
 }
 
 const ChatMessage = z.object({ message: ChatText })
-const Credential = z.object({ name: Id, value: text(8192) })
+// A credential goes into a header, so it is visible ASCII.
+const Credential = z.object({ name: Id, value: text(8192).check(z.regex(/^[\x21-\x7e]+$/, 'Only visible ASCII.')) })
 const CredentialName = z.object({ name: Id })
 
 /** An agent server: a key for everything but /health, limits, checked input, credentials encrypted, an audit trail. */
@@ -51,7 +52,7 @@ export function createApp({ platform, store, env, clock = systemClock }: AppOpti
     clock,
   })
   const owner = { id: 'owner', digest: settings.HINOBAN_API_KEY_DIGEST, scopes: ['audit:read'] }
-  const model = { url: env.MODEL_URL, credential: 'openai' }
+  const model = { endpoint: modelEndpoint(env.MODEL_URL), credential: 'openai' }
 
   const api = new Hono()
     .use(rateLimit({ quota: readLimit(env, 'API_RATE_LIMIT', 100), periodSeconds: 60 }))
@@ -59,7 +60,9 @@ export function createApp({ platform, store, env, clock = systemClock }: AppOpti
     .post('/chat', validate('json', ChatMessage), async (c) => {
       const { message } = c.req.valid('json')
       const answer = await askModel(model, vault, message)
-      return answer ? c.json(answer, 200) : c.json({ error: 'The model did not answer.' }, 502)
+      if (answer) return c.json(answer, 200)
+      emit(c, { type: 'fault', level: 'error', reason: 'model' })
+      return c.json({ error: 'The model did not answer.' }, 502)
     })
     .post('/credentials', localOnly(), validate('json', Credential), async (c) => {
       const { name, value } = c.req.valid('json')

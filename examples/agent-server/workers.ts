@@ -5,6 +5,7 @@ import { build } from 'esbuild'
 import { Miniflare } from 'miniflare'
 import { firstStart } from './first-start.ts'
 
+process.umask(0o077)
 const { env, port, dataFolder, announce } = firstStart(process.env)
 const bundle = await build({
   entryPoints: [join(import.meta.dirname, 'worker.ts')],
@@ -34,5 +35,9 @@ const server = new Miniflare({
   host: '127.0.0.1',
   port,
 })
+// A closed terminal must not leave workerd serving; against kill -9 of this process alone there is no remedy here.
+for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
+  process.once(signal, () => server.dispose().finally(() => process.exit(0)))
+}
 await server.ready
 announce({ localOnlyWorks: false })

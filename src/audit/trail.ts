@@ -5,8 +5,10 @@ import { type Json, PAGE_SIZE, type Store } from '../store/contract.ts'
 /** What {@link auditTrail} takes. */
 export interface AuditTrailOptions {
   readonly store: Store
-  /** How long an entry is kept, in days. 30 unless told. */
+  /** How long an entry is kept, in days, at most 3,650. 30 unless told. */
   readonly retentionDays?: number
+  /** Most entries of one process: above it, its oldest give way. 10,000 unless told. */
+  readonly maxEntries?: number
 }
 
 /** One entry, in the shape of OpenFang's `GET /api/audit/recent`. */
@@ -35,25 +37,45 @@ const PARTITION = 'audit'
 const LAST_INSTANT = 8.64e15
 
 /**
- * Keeps every event in a store, so that it is there after a restart. Not tamper-evident: who can write to the store can
- * change it.
+ * Keeps events in a store, so that they are there after a restart: the newest `maxEntries` of each process, for the time of
+ * retention. Not tamper-evident: who can write to the store can change it.
  *
- * @throws {RangeError} for a retention that is not above 0.
+ * @throws {RangeError} for a retention or number of entries out of range.
  */
 export function auditTrail(options: AuditTrailOptions): AuditTrail {
-  const { store, retentionDays = 30 } = options
-  if (!(retentionDays > 0)) throw new RangeError('auditTrail(): retentionDays must be above 0.')
+  const { store, retentionDays = 30, maxEntries = 10_000 } = options
+  if (!(retentionDays > 0 && retentionDays <= 3650)) {
+    throw new RangeError('auditTrail(): retentionDays must be above 0 and at most 3650.')
+  }
+  if (!Number.isSafeInteger(maxEntries) || maxEntries < 1) {
+    throw new RangeError('auditTrail(): maxEntries must be a whole number of at least 1.')
+  }
   const retentionMs = Math.ceil(retentionDays * 86_400_000)
   let sequence = 0
+  const written: string[] = []
+  const write = async (event: SecurityEvent): Promise<void> => {
+    // Lists come in order of names, so names count down in time: the newest stand first.
+    const age = String(LAST_INSTANT - event.at).padStart(16, '0')
+    const turn = String(999_999 - (sequence++ % 1_000_000)).padStart(6, '0')
+    const name = `${age}-${turn}-${toHex(randomBytes(4))}`
+    // The slot in a ring: what stood there is the oldest of this process.
+    const slot = sequence % maxEntries
+    const oldest = written[slot]
+    written[slot] = name
+    await store.set({ partition: PARTITION, name }, entryOf(event), event.at + retentionMs)
+    if (oldest !== undefined) await store.delete({ partition: PARTITION, name: oldest })
+  }
   return {
     async sink(events) {
+      const failures: unknown[] = []
       for (const event of events) {
-        // Lists come in order of names, so names count down in time: the newest stand first.
-        const age = String(LAST_INSTANT - event.at).padStart(16, '0')
-        const turn = String(999_999 - (sequence++ % 1_000_000)).padStart(6, '0')
-        const name = `${age}-${turn}-${toHex(randomBytes(4))}`
-        await store.set({ partition: PARTITION, name }, entryOf(event), event.at + retentionMs)
+        try {
+          await write(event)
+        } catch (error) {
+          failures.push(error)
+        }
       }
+      if (failures.length > 0) throw failures[0]
     },
     async recent(limit) {
       if (!Number.isInteger(limit) || limit < 1 || limit > PAGE_SIZE) {

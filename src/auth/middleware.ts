@@ -1,6 +1,6 @@
 import type { Context, Env, MiddlewareHandler } from 'hono'
 import { quotedString } from '../fields.ts'
-import type { Kit, KitOptions } from '../kit.ts'
+import { type Kit, type KitOptions, SetupError } from '../kit.ts'
 import { layer, type StepAnswer } from '../layer.ts'
 import type { Principal } from '../principal.ts'
 import { isPending } from '../store/contract.ts'
@@ -83,7 +83,7 @@ function authLayer<P extends Principal>(
       return undefined
     }
     if (!outcome && policy.admitsStrangers) {
-      c.set('principal', null)
+      if (c.get('principal') === undefined) c.set('principal', null)
       return undefined
     }
     kit.emit({ type: 'auth.refused', level: 'warn', reason: outcome ? outcome.reason : 'missing' })
@@ -101,7 +101,8 @@ function authLayer<P extends Principal>(
 
   return layer(owner, options, (kit, c) => {
     if (!policy.isPublic(kit.method, kit.path)) return ask(kit, c, 0)
-    c.set('principal', null)
+    // Behind another authenticate() the principal stands, as its type says.
+    if (c.get('principal') === undefined) c.set('principal', null)
     return undefined
   })
 }
@@ -125,7 +126,7 @@ function refusal(outcome: Refused | null, challenges: readonly string[], realm: 
 
 function checkOpen(kit: Kit, scheme: Scheme, owner: string): void {
   if (kit.base.mode === scheme.openIn) return
-  throw new TypeError(
+  throw new SetupError(
     `${owner}: openWithoutKeys is for development alone. Configure keys, or give security() mode: 'development' too.`,
   )
 }

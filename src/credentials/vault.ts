@@ -68,6 +68,7 @@ export function credentialVault(options: VaultOptions): Vault {
 
   return {
     async store(name, value) {
+      if (typeof value !== 'string') throw new TypeError('A credential is a text.')
       const lastFour = value.length >= 16 ? value.slice(-4) : null
       const opened: Opened = { value, lastFour, storedAt: clock.now() }
       await store.set(
@@ -155,6 +156,6 @@ function decodeSecret(text: string): Uint8Array<ArrayBuffer> | null {
   const bytes =
     (/^[0-9a-f]+$/i.test(text) ? fromHex(text) : null) ??
     fromBase64Url(text.replace(/=+$/, '').replaceAll('+', '-').replaceAll('/', '_'))
-  // 32 bytes that hold fewer than 8 different values were not drawn at random.
-  return bytes && bytes.length >= 32 && new Set(bytes).size >= 8 ? bytes : null
+  // 32 random bytes hold some 30 different values; those with fewer than 16 were typed, not drawn.
+  return bytes && bytes.length >= 32 && new Set(bytes).size >= 16 ? bytes : null
 }

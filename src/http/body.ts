@@ -2,6 +2,8 @@ import type { Refusal } from '../problem.ts'
 
 /** 1 MB, the default cap on request bodies, in bytes. */
 export const DEFAULT_MAX_BODY_BYTES = 1_048_576
+/** Into how many pieces a body may be cut: each costs some microseconds before anybody is authenticated. */
+const MAX_PIECES = 16_384
 /** How long a body may take to arrive, in ms. */
 export const BODY_DEADLINE_MS = 10_000
 
@@ -33,7 +35,7 @@ export async function readBody(
   }, BODY_DEADLINE_MS)
   const bytes = new GrowingBytes()
   try {
-    for (;;) {
+    for (let pieces = 0; ; pieces++) {
       const { done, value } = await reader.read()
       if (late)
         return { code: 'body.timeout', detail: `The body did not arrive within ${BODY_DEADLINE_MS / 1000} seconds.` }
@@ -41,6 +43,10 @@ export async function readBody(
       if (bytes.length + value.byteLength > Math.min(maxBytes, declared ?? maxBytes)) {
         abandon(reader)
         return tooLarge(maxBytes)
+      }
+      if (pieces >= MAX_PIECES) {
+        abandon(reader)
+        return { code: 'body.unreadable', detail: `The body comes in more than ${MAX_PIECES} pieces.` }
       }
       bytes.add(value)
     }

@@ -16,8 +16,8 @@ export interface RateLimitOptions extends KitOptions, QuotaOptions {
 /**
  * Limits requests per client address, exactly, by GCRA: a quota of 100 a minute lets 100 through at once and then one
  * every 0.6 s, however many come in parallel, for every store that is atomic. Refuses with 429, `Retry-After` and the
- * limit fields; a refused request costs nothing. Clients whose address is unknown share one bucket. When the store does
- * not answer, the request gets 503 and is not let through.
+ * limit fields; a refused request costs nothing. Clients whose address is unknown share one bucket. When the store
+ * fails, the request gets 503 and is not let through.
  *
  * @throws {RangeError | TypeError} at start, naming the setting that is wrong.
  *
@@ -30,7 +30,9 @@ export function rateLimit(options: RateLimitOptions): MiddlewareHandler<Env> {
   if (!Number.isInteger(ipv6Prefix) || ipv6Prefix < 1 || ipv6Prefix > 128) {
     throw new RangeError('rateLimit(): ipv6Prefix must be a whole number of bits from 1 to 128.')
   }
-  const charges = [{ name: `limit:${policy.name}`, rate: policy.rate, cost: 1 }]
+  // The numbers are part of the name: another rate over the same bucket would read its state wrongly, or empty it.
+  const { quota, periodUs, burst } = policy.rate
+  const charges = [{ name: `limit:${policy.name}:${quota}/${periodUs}us/${burst}`, rate: policy.rate, cost: 1 }]
   return layer('rateLimit()', options, (kit) => {
     const store: AtomicStore = kit.store('rateLimit()', options.store)
     const decision = store.consume(`address:${addressBucket(kit.address(), ipv6Prefix)}`, charges)
@@ -43,8 +45,9 @@ export function rateLimit(options: RateLimitOptions): MiddlewareHandler<Env> {
 function answer(kit: Kit, policy: Policy, decision: Decision): Response | undefined {
   const state = decision.states[0]!
   const { name, quota, periodSeconds } = policy
-  kit.limits.push({ policy: name, quota, periodSeconds, remaining: state.remaining, resetAfterMs: state.resetAfterMs })
-  for (const [field, value] of limitFields(kit.limits)) kit.headers.push({ name: field, value, how: 'set' })
+  const { remaining, resetAfterMs } = state
+  const limits = kit.addLimit({ policy: name, quota, periodSeconds, remaining, resetAfterMs })
+  for (const [field, value] of limitFields(limits)) kit.respond(field, value)
   if (decision.admitted === true) return undefined
   kit.emit({ type: 'limit.refused', level: 'warn', reason: 'quota', resource: name })
   const wait = Math.max(1, seconds(state.retryAfterMs ?? 0))

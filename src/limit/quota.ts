@@ -9,8 +9,8 @@ export interface QuotaOptions {
   /** Requests that may come at once. The quota unless told. In t seconds at most burst + quota · t / period pass. */
   readonly burst?: number
   /**
-   * The policy's name, in headers and in the store. Limiters with the same name share their buckets. `<quota>-per-<period>s`
-   * unless told, so give names where two equal quotas shall count apart.
+   * The policy's name, in headers and in the store. `<quota>-per-<period>s` unless told. Limiters of the
+   * same name and numbers share their buckets, so give names where two equal quotas shall count apart.
    */
   readonly name?: string
 }

@@ -5,8 +5,9 @@ const MAX_ISSUES = 20
 const MAX_PATH = 16
 
 /**
- * What failed, field by field: at most 20 entries, without any rejected value. A message that repeats the value (a custom
- * one may) is replaced, and so are messages that name unknown keys, which are input too.
+ * What failed, field by field: at most 20 entries. A message that repeats a rejected value (a custom one may: as it came,
+ * trimmed or as JSON) is replaced, and so are messages that name unknown keys. A custom message that alters the value before
+ * it repeats it is not recognised; paths name keys as the client sent them.
  */
 export function fieldErrors(target: string, issues: readonly z.$ZodIssue[], input: unknown): readonly FieldError[] {
   return issues.slice(0, MAX_ISSUES).map((issue) => {
@@ -19,9 +20,22 @@ export function fieldErrors(target: string, issues: readonly z.$ZodIssue[], inpu
 
 function safeMessage(issue: z.$ZodIssue, value: unknown): string {
   if (issue.code === 'unrecognized_keys') return 'Unknown field.'
-  const echoed = (typeof value === 'string' && value !== '') || typeof value === 'number' || typeof value === 'bigint'
-  const repeats = echoed && issue.message.includes(String(value))
-  return repeats || issue.message === 'Invalid input' ? plainMessage(issue) : issue.message.slice(0, 256)
+  return issue.message === 'Invalid input' || repeats(issue.message, value, 0)
+    ? plainMessage(issue)
+    : issue.message.slice(0, 256)
+}
+
+/** Whether a message holds a text or number of the rejected value: as it came, trimmed, or written as JSON. */
+function repeats(message: string, value: unknown, depth: number): boolean {
+  if (typeof value === 'string' || typeof value === 'number' || typeof value === 'bigint') {
+    const text = String(value).trim()
+    const folded = message.toLowerCase()
+    return (
+      text.length > 2 && [text, JSON.stringify(text).slice(1, -1)].some((form) => folded.includes(form.toLowerCase()))
+    )
+  }
+  if (typeof value !== 'object' || value === null || depth > 8) return false
+  return Object.values(value).some((part) => repeats(message, part, depth + 1))
 }
 
 /** What zod/mini, which brings no messages of its own, leaves unsaid. */

@@ -2,9 +2,11 @@ import { zValidator } from '@hono/zod-validator'
 import type { Context, Env, Input, MiddlewareHandler, TypedResponse, ValidationTargets } from 'hono'
 import { HTTPException } from 'hono/http-exception'
 import type * as z from 'zod/v4/core'
+import { SetupError } from '../kit.ts'
 import { kitOf } from '../layer.ts'
 import { Problem, type ProblemDetails, type Refusal } from '../problem.ts'
 import { fieldErrors } from './issues.ts'
+import { jsonFault } from './scan.ts'
 
 /** What a failed validation answers, as Hono's RPC client sees it. */
 export type ValidationRefusal = Response & TypedResponse<ProblemDetails, 400, 'json'>
@@ -21,7 +23,8 @@ const FORM_TYPE = /^(?:multipart\/form-data|application\/x-www-form-urlencoded)\
 /**
  * Checks one part of a request against a Zod schema; the handler reads the result, typed, by `c.req.valid(target)`. What
  * does not fit is refused with 400 and the fields that failed (path, code, message; never the value); a body of another
- * type with 415; one that is no JSON, or no UTF-8, with 400. Stands behind `security()`, which caps the body.
+ * type with 415; one that is no JSON or no UTF-8, is nested deeper than 64 levels, or holds a key twice, more than 10,000
+ * keys or one such as `__proto__`, with 400. Stands behind `security()`, which caps the body.
  *
  * @param target `json`, `form`, `query`, `param`, `header` or `cookie`
  *
@@ -47,8 +50,12 @@ export function validate<Target extends keyof ValidationTargets, Schema extends 
     })
   }) as MiddlewareHandler
 
+  const takesBody = target === 'json' || target === 'form'
   const handler: MiddlewareHandler = async (c, next) => {
-    kitOf(c, 'validate()')
+    const { bodyIsCapped } = kitOf(c, 'validate()')
+    if (takesBody && !bodyIsCapped) {
+      throw new SetupError('validate(): nothing has capped the body. Put app.use(security({ platform })) before it.')
+    }
     const unreadable = await bodyFault(c, target)
     if (unreadable) return refuse(c, unreadable.code, unreadable)
     try {
@@ -77,12 +84,15 @@ async function bodyFault(c: Context, target: keyof ValidationTargets): Promise<R
   if (coding !== null && coding.toLowerCase() !== 'identity')
     return { code: 'body.unsupported_type', detail: 'Send the body without a content coding.' }
   if (target === 'form') return null
+  let text: string
   try {
-    const text = new TextDecoder('utf-8', { fatal: true, ignoreBOM: false }).decode(await c.req.arrayBuffer())
-    // Hono's cache holds promises, whatever its type says; this spares it a second decoding, and a lenient one.
-    c.req.bodyCache = { text: Promise.resolve(text) as unknown as string }
-    return null
+    text = new TextDecoder('utf-8', { fatal: true, ignoreBOM: false }).decode(await c.req.arrayBuffer())
   } catch {
     return { code: 'body.unreadable', detail: 'The body is not UTF-8.' }
   }
+  const fault = jsonFault(text)
+  if (fault) return { code: 'body.unreadable', detail: `The JSON of the body is not taken. ${fault}` }
+  // Hono's cache holds promises, whatever its type says; this spares it a second decoding, and a lenient one.
+  c.req.bodyCache = { text: Promise.resolve(text) as unknown as string }
+  return null
 }

@@ -36,6 +36,7 @@ import { gcraCases } from '../store/gcra.cases.ts'
 import { memoryCases } from '../store/memory.cases.ts'
 import { issuesCases } from '../validate/issues.cases.ts'
 import { validateMiddlewareCases } from '../validate/middleware.cases.ts'
+import { scanCases } from '../validate/scan.cases.ts'
 import { schemasCases } from '../validate/schemas.cases.ts'
 
 /** Every case that runs on Node, Bun, Deno and workerd alike. A new `*.cases.ts` joins the list here. */
@@ -71,6 +72,7 @@ export const portableCases: readonly Case[] = [
   ...quotaCases,
   ...issuesCases,
   ...validateMiddlewareCases,
+  ...scanCases,
   ...schemasCases,
   ...aeadCases,
   ...hashCases,

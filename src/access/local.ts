@@ -6,7 +6,7 @@ export const LOOPBACK_HOSTS: readonly string[] = ['localhost', '127.0.0.1', '[::
 
 // What proxies add. Behind one on this machine every caller has a loopback peer, so none of these may be present.
 const FORWARDING_HEADER =
-  /^(?:forwarded|via|x-forwarded.*|x-original-.*|x-proxyuser-ip|x-remote-(?:ip|addr)|x-(?:real|client|cluster-client)-ip|true-client-ip|client-ip|cf-.*|x-envoy-.*|x-azure-.*|x-appengine-.*|fastly-.*|fly-.*)$/
+  /^(?:forwarded|via|x-forwarded.*|x-original-.*|x-proxyuser-ip|x-remote-(?:ip|addr)|x-(?:real|client|cluster-client)-ip|true-client-ip|client-ip|cf-.*|x-envoy-.*|x-azure-.*|x-appengine-.*|tailscale-.*|cdn-loop|fastly-.*|fly-.*)$/
 
 /** A request as {@link localFault} needs it. */
 export interface LocalRequest {
@@ -21,13 +21,13 @@ export interface LocalRequest {
 }
 
 /**
- * Why a request is not one that a program on this machine made on its own, or null when it is. Stops remote callers and
- * whoever comes through a proxy on this host; DNS rebinding (a foreign name that resolves to 127.0.0.1: `Host`); and web
- * pages that the user merely visits (`Origin`, `Sec-Fetch-Site`), other ports of this machine among them.
+ * Why a request is not one that a program on this machine made on its own, or null when it is. Stops remote callers, and
+ * whoever comes through a proxy on this host that says so; DNS rebinding (a foreign name that resolves to 127.0.0.1:
+ * `Host`); and web pages that the user merely visits (`Origin`, `Sec-Fetch-Site`), other ports of this machine among them.
  */
 export function localFault(request: LocalRequest, hosts: readonly string[], origins: readonly string[]): string | null {
   if (!isLoopback(request.address)) return 'not_loopback'
-  if (request.headerNames().some((name) => FORWARDING_HEADER.test(name))) return 'forwarded'
+  if (request.headerNames().some((name) => FORWARDING_HEADER.test(name.replaceAll('_', '-')))) return 'forwarded'
   if (request.authority === null || !hosts.includes(hostOf(request.authority))) return 'foreign_host'
   const origin = request.header('origin')
   if (origin !== null && origins.includes(origin)) return null

@@ -14,8 +14,9 @@ export interface LocalOnlyOptions extends KitOptions {
 
 /**
  * Lets through only what a program on this machine sends straight to the app; everything else gets 403, and on Workers
- * that is everyone. A web page that the user visits is not let through, nor is anything with a forwarding header. It says
- * nothing of who the caller is: keep `authenticate()` before it.
+ * that is everyone. A web page that the user visits is not let through, nor is anything with a forwarding header. A proxy
+ * or tunnel on this machine that adds none and calls by a loopback name looks like a local program; and nothing is said of
+ * who the caller is: keep `authenticate()` before it.
  *
  * @example
  * api.post('/credentials', localOnly(), validate('json', Credential), store)

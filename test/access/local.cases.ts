@@ -56,6 +56,8 @@ export const localCases: readonly Case[] = [
         'x-original-host',
         'x-envoy-external-address',
         'x-azure-clientip',
+        'x_forwarded_for',
+        'tailscale-user-login',
       ]
       for (const name of names) {
         assert.equal(fault({ [name]: '127.0.0.1' }), 'forwarded', name)

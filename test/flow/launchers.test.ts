@@ -4,7 +4,7 @@ import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
-import { memoryStore } from 'hinoban'
+import { digestApiKey, makeApiKey, memoryStore } from 'hinoban'
 import { platform } from 'hinoban/node'
 import { afterEach, describe, expect, test } from 'vitest'
 import { createApp } from '../../examples/agent-server/app.ts'
@@ -69,11 +69,11 @@ describe.each(Object.keys(LAUNCHERS) as (keyof typeof LAUNCHERS)[])('%s >', (run
     expect((await chat(first, first.key)).status).toBe(429)
     await first.kill('SIGKILL')
 
-    const limited = await launch(runtime, data, { API_RATE_LIMIT: '4' })
+    const limited = await launch(runtime, data, { API_RATE_LIMIT: '4', PORT: first.port })
     expect((await chat(limited, first.key)).status).toBe(429)
     await limited.kill('SIGKILL')
 
-    const again = await launch(runtime, data)
+    const again = await launch(runtime, data, { PORT: first.port })
     const listed = await fetch(`${again.url}/api/credentials`, { headers })
     if (runtime !== 'workers')
       expect(await listed.json()).toEqual([
@@ -92,6 +92,27 @@ describe.each(Object.keys(LAUNCHERS) as (keyof typeof LAUNCHERS)[])('%s >', (run
       for (const secret of [first.key, credential, HINOBAN_CREDENTIAL_SECRET])
         expect(bytes.includes(secret)).toBe(false)
     }
+  })
+
+  test('a first start that fails leaves nothing behind, and the next one shows the key', async () => {
+    const data = dataFolder()
+    const holder = createServer().listen(0, '127.0.0.1')
+    await new Promise((resolve) => holder.once('listening', resolve))
+    const { port } = holder.address() as { port: number }
+    await refusedStart(runtime, data, String(port))
+    await new Promise((resolve) => holder.close(resolve))
+    expect(readdirSync(data)).not.toContain('secrets.json')
+    expect((await launch(runtime, data)).key).toMatch(/^hnb_/)
+  })
+
+  test("a key of one's own is used, and no other is made", async () => {
+    const own = makeApiKey()
+    const server = await launch(runtime, dataFolder(), {
+      HINOBAN_API_KEY_DIGEST: digestApiKey(own),
+      HINOBAN_CREDENTIAL_SALT: '',
+    })
+    expect(server.output).not.toContain('API key')
+    expect((await chat(server, own)).status).toBe(200)
   })
 
   test('without a key digest, secret or salt it refuses, names each that is missing and says how to make it', async () => {
@@ -116,6 +137,7 @@ test('KEY-2 production without settings names the missing one and nothing else',
 })
 
 interface Launched {
+  readonly port: string
   readonly url: string
   readonly key: string
   readonly output: string
@@ -133,32 +155,47 @@ async function launch(
   data: string,
   settings: Record<string, string> = {},
 ): Promise<Launched> {
-  const port = await freePort()
-  const { child, output } = run(runtime, data, { PORT: String(port), ...settings })
+  const { PORT: port = String(await freePort()) } = settings
+  const { child, output } = run(runtime, data, { ...settings, PORT: port })
   const gone = new Promise<void>((resolve) => child.once('exit', () => resolve()))
   const kill = async (signal: NodeJS.Signals = 'SIGTERM'): Promise<void> => {
+    // On Workers the state is held by workerd, a child of the launcher: kill -9 means that one too.
+    const held = signal === 'SIGKILL' && child.exitCode === null ? childrenOf(child.pid!) : []
+    for (const pid of held) process.kill(pid, signal)
     child.kill(signal)
     await gone
+    while (held.some(isAlive)) await new Promise((resolve) => setTimeout(resolve, 10))
   }
-  const launched = { url: `http://127.0.0.1:${port}`, key: '', output: '', kill }
+  const launched = { port, url: `http://127.0.0.1:${port}`, key: '', output: '', kill }
   started.push(launched)
   for (let tries = 0; ; tries++) {
-    if (
-      /^Serving on .*$/m.test(output()) &&
-      (await fetch(`${launched.url}/health`).then(
-        (answer) => answer.ok,
-        () => false,
-      ))
+    const healthy = await fetch(`${launched.url}/health`).then(
+      (answer) => answer.ok,
+      () => false,
     )
-      break
+    if (/^Serving on .*$/m.test(output()) && healthy) break
     if (tries > 200 || child.exitCode !== null) throw new Error(`${runtime} did not serve:\n${output()}`)
     await new Promise((resolve) => setTimeout(resolve, 50))
   }
   return Object.assign(launched, { output: output(), key: /^API key: (\S+)$/m.exec(output())?.[1] ?? '' })
 }
 
-async function refusedStart(runtime: keyof typeof LAUNCHERS, data: string): Promise<string> {
-  const { child, output } = run(runtime, data, { PORT: String(await freePort()) })
+function childrenOf(pid: number): readonly number[] {
+  const children = readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8').trim()
+  return children === '' ? [] : children.split(' ').map(Number)
+}
+
+function isAlive(pid: number): boolean {
+  try {
+    // A killed process whose parent is gone too may stay as a zombie for a moment.
+    return !/^State:\s+Z/m.test(readFileSync(`/proc/${pid}/status`, 'utf8'))
+  } catch {
+    return false
+  }
+}
+
+async function refusedStart(runtime: keyof typeof LAUNCHERS, data: string, port?: string): Promise<string> {
+  const { child, output } = run(runtime, data, { PORT: port ?? String(await freePort()) })
   const timer = setTimeout(() => child.kill('SIGKILL'), 15_000)
   const code = await new Promise((resolve) => child.once('close', resolve))
   clearTimeout(timer)

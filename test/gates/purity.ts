@@ -30,6 +30,12 @@ const RUNTIME_GLOBALS = new Set([
   'setInterval',
   'setImmediate',
   'eval',
+  'Function',
+  'WebSocketPair',
+  'HTMLRewriter',
+  'caches',
+  'localStorage',
+  'sessionStorage',
 ])
 
 /** Rule 3: `src` knows no runtime: no runtime's module, no global that one of the four lacks or that prints or outlives a request. */
@@ -41,6 +47,9 @@ export function runtimeFree(sources: Sources): readonly Fault[] {
     ...findNodes(parsed, (node, parent, field) => {
       if (node.type === 'MetaProperty' && (node.meta as { name?: string }).name === 'import')
         return 'import.meta differs by runtime'
+      const called = parent?.type === 'CallExpression' && field === 'callee'
+      if (called && node.type === 'MemberExpression' && memberName(node) === 'constructor')
+        return 'constructor reaches Function'
       const name = nameOf(node, parent, field)
       return name !== null && RUNTIME_GLOBALS.has(name) ? `${name} belongs to a runtime` : null
     }),
@@ -56,6 +65,7 @@ export function clockAndChance(sources: Sources): readonly Fault[] {
         return isMember(parent, field) && memberName(parent) !== 'random' ? null : 'Math.random is no source of secrets'
       if (parsed.path === 'src/clock.ts') return null
       if (name === 'performance' || name === 'Temporal') return `${name} reads the clock`
+      if (name === 'systemClock' && isMember(parent, field)) return 'reads the clock: use the one that was passed in'
       return name === 'Date' && !isPureDate(parent, field) ? 'reads the clock: pure functions take now' : null
     }),
   )

@@ -161,10 +161,16 @@ export function frontDoor(sources: Sources): readonly Fault[] {
 export function zodImports(sources: Sources): readonly Fault[] {
   return parseAll(sources, () => true).flatMap((parsed) =>
     parsed.body.flatMap((node) => {
-      if (node.type !== 'ImportDeclaration' || !/^zod(\/|$)/.test((node.source as { value: string }).value)) return []
-      const whole = (node.specifiers as readonly Specifier[]).some(
-        ({ type, imported }) => type === 'ImportDefaultSpecifier' || imported?.name === 'z',
-      )
+      const source = node.source as { value: string } | null | undefined
+      if (!source || !/^zod(\/|$)/.test(source.value)) return []
+      const specifiers = (node.specifiers ?? []) as readonly Specifier[]
+      const whole =
+        node.type === 'ExportAllDeclaration' ||
+        specifiers.some(({ type, imported, local }) =>
+          node.type === 'ImportDeclaration'
+            ? type === 'ImportDefaultSpecifier' || imported?.name === 'z'
+            : local?.name === 'z' || local?.name === 'default',
+        )
       return whole
         ? [
             {
@@ -181,6 +187,7 @@ export function zodImports(sources: Sources): readonly Fault[] {
 interface Specifier {
   readonly type: string
   readonly imported?: { readonly name?: string }
+  readonly local?: { readonly name?: string }
   readonly exported?: { readonly name?: string }
 }
 
@@ -191,6 +198,11 @@ export function fileNames(sources: Sources): readonly Fault[] {
     .filter((path) => /^(src|adapters|examples|test|bench|bin)\/.*\.(ts|js|mjs|json)$/.test(path))
     .filter((path) => !path.split('/').every((part) => part.split('.').every((word) => kebab.test(word))))
     .map((file) => ({ file, line: 1, fault: 'a file name is kebab-case' }))
+    .concat(
+      Object.keys(sources)
+        .filter((path) => /^(src|adapters)\/.*\.(?:[cm]?js|[cm]ts|[jt]sx)$/.test(path))
+        .map((file) => ({ file, line: 1, fault: 'code here is .ts, which the other rules read' })),
+    )
 }
 
 /** Rule: no default export in `src`. */

@@ -47,6 +47,24 @@ export const bucketCases: readonly StoreCase[] = [
     }
     equal(admitted, 7 + 14, 'Admitted after two minutes')
   }),
+  atomicCase('a quota of 10 a day is remembered through idle hours', async ({ store, clock }) => {
+    const daily = makeRate(10, 86_400)
+    let admitted = 0
+    for (clock.at = START; clock.at < START + 24 * HOUR; clock.at += HOUR / 2) {
+      for (let i = 0; i < 3; i++) if ((await consume(store, 'n', daily, 1)).admitted) admitted++
+    }
+    equal(admitted, 10 + 9, 'Admitted in a day: the burst, and one every 2.4 hours')
+  }),
+  atomicCase('consume() looks at every one of several charges', async ({ store }) => {
+    const spent = makeRate(1, 60)
+    await consume(store, 'last', spent, 1)
+    const names = ['a', 'b', 'c', 'd', 'last']
+    const charges = names.map((name) => ({ name, rate: name === 'last' ? spent : TEN, cost: 1 }))
+    const refused = await answer(store.consume('p', charges))
+    equal([refused.admitted, refused.states.map(remaining)], [false, [10, 10, 10, 10, 0]], 'The last is spent')
+    const admitted = await answer(store.consume('p', charges.slice(0, 4)))
+    equal([admitted.admitted, admitted.states.map(remaining)], [true, [9, 9, 9, 9]], 'Without it')
+  }),
   atomicCase('consume() makes all charges or none', async ({ store }) => {
     const charges = (a: number, b: number) => [
       { name: 'a', rate: TEN, cost: a },

@@ -16,6 +16,18 @@ export const singleUseCases: readonly StoreCase[] = [
     equal(await answer(store.claim(KEY, START + 5000)), true, 'At expiresAt')
     equal(await answer(store.claim(KEY, START + 9000)), false, 'After it was claimed again')
   }),
+  atomicCase('a claim for 30 days lasts 30 days', async ({ store, clock }) => {
+    const end = START + 30 * 24 * HOUR
+    await store.claim(KEY, end)
+    for (let day = 1; day < 30; day += 4) {
+      clock.at = START + day * 24 * HOUR
+      equal(await answer(store.claim(KEY, end)), false, `On day ${day}`)
+    }
+    clock.at = end - 1
+    equal(await answer(store.claim(KEY, end)), false, 'In the last millisecond')
+    clock.at = end
+    equal(await answer(store.claim(KEY, end + HOUR)), true, 'At the end')
+  }),
   atomicCase('claim() has one winner among racers', async ({ store }) => {
     const won = await race(RACERS, () => store.claim(KEY, START + HOUR))
     equal(won.filter((one) => one === true).length, 1, 'Winners')

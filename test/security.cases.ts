@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import type { Context } from 'hono'
 import { HTTPException } from 'hono/http-exception'
+import { makeAddress, UNKNOWN_ADDRESS } from '../src/address.ts'
 import { apiKeys } from '../src/auth/api-keys.ts'
 import { digestApiKey } from '../src/auth/key-format.ts'
 import { authenticate } from '../src/auth/middleware.ts'
@@ -366,6 +367,77 @@ export const securityCases: readonly Case[] = [
       for (const name of Object.keys(grants)) assert.equal(foreign.headers.get(name), null)
       const ours = await app.request('/', { headers: { origin: 'https://app.example' } })
       assert.equal(ours.headers.get('access-control-allow-origin'), 'https://app.example')
+    },
+    'asks for the peer before anything can break, and once': async () => {
+      let asked = 0
+      let connected = true
+      const platform = Object.assign(new TestPlatform(), {
+        address() {
+          asked += 1
+          return makeAddress(connected ? '203.0.113.9' : '', 'socket')
+        },
+      })
+      const { app, events } = secured({ platform })
+      const hangUp = async () => {
+        connected = false
+        return null
+      }
+      const slow = { name: 'slow', challenge: 'Slow', hint: '', authenticate: hangUp }
+      app.use(authenticate(slow)).get('/', (c) => c.text('handled'))
+      assert.equal((await app.request('/')).status, 401)
+      await platform.settled()
+      assert.deepEqual([asked, events[0]!.address], [1, '203.0.113.9'])
+    },
+    'stands twice without losing the peer or the principal': async () => {
+      const { app } = secured()
+      // As on Bun, where only the original request has a peer.
+      const inner = Object.assign(new TestPlatform(), { address: () => UNKNOWN_ADDRESS })
+      app.use(security({ platform: inner, events: [] })).post('/', (c) => c.json(c.var.security.address().ip))
+      const answer = await app.request('/', { method: 'POST', body: 'x' }, peer('203.0.113.9'))
+      assert.equal(await answer.json(), '203.0.113.9')
+    },
+    'refuses a URL without scheme and authority, as HTTP/1.0 without Host leaves it on Bun': async () => {
+      const { app } = secured()
+      app.all('*', (c) => c.text('handled'))
+      for (const url of ['/xlocalhost/local', '/health', '/a://b/health', 'ftp://localhost/x', 'http:///x']) {
+        const request = new Request('http://localhost/')
+        Object.defineProperty(request, 'url', { value: url })
+        assert.equal((await app.request(request)).status, 400, url)
+      }
+    },
+    'withholds no answer that streams, be it a 404 of plain text': async () => {
+      const { app } = secured()
+      const never = () => new ReadableStream({ pull: () => new Promise(() => undefined) })
+      app.get('/', () => new Response(never(), { status: 404, headers: { 'content-type': 'text/plain' } }))
+      const answer = await app.request('/')
+      assert.equal(answer.headers.get('content-type'), 'text/plain')
+      await answer.body?.cancel()
+    },
+    'answers a problem for a response that cannot be sent': async () => {
+      const { app } = secured()
+      app.get('/error', () => Response.error())
+      const answer = await app.request('/error')
+      assert.equal(answer.status, 500)
+      assert.equal(answer.headers.get('x-content-type-options'), 'nosniff')
+    },
+    'lets nobody else keep what an authenticated caller is told': async () => {
+      // GHSA-p77w-8qqv-26rm, CVE-2026-44457
+      const { app } = secured()
+      const scheme = apiKeys({ keys: [digestApiKey('key')] })
+      app.use(authenticate(scheme)).get('/:how', (c) => c.text('x', 200, { 'cache-control': c.req.param('how') }))
+      const kept = async (how: string) =>
+        (await app.request(`/${how}`, { headers: { 'x-api-key': 'key' } })).headers.get('cache-control')
+      assert.equal(await kept('public'), 'no-store')
+      assert.equal(await kept('max-age=60'), 'no-store')
+      assert.equal(await kept('private'), 'private')
+    },
+    'tells the log which setting is missing': async () => {
+      const { app, events, platform } = secured({ store: undefined as never })
+      app.use(rateLimit({ quota: 1, periodSeconds: 1 })).get('/', (c) => c.text('handled'))
+      assert.equal((await quietly(async () => app.request('/'))).status, 500)
+      await platform.settled()
+      assert.deepEqual([events[0]!.type, events[0]!.reason], ['fault', 'SetupError'])
+      assert.match(events[0]!.resource!, /store is missing\. Give security\(\) or rateLimit\(\) one/)
     },
     'serves a store-less app': async () => {
       const { sink } = keepEvents()

@@ -101,6 +101,43 @@ export const trailCases: readonly Case[] = [
         ['GET /49', 'GET /48', 'GET /47'],
       )
     },
+    'refuses a retention or number of entries that it could not keep': () => {
+      const store = memoryStore()
+      for (const retentionDays of [0, -1, Number.NaN, Number.POSITIVE_INFINITY, 1e9]) {
+        assert.throws(() => auditTrail({ store, retentionDays }), RangeError)
+      }
+      for (const maxEntries of [0, 1.5, Number.POSITIVE_INFINITY]) {
+        assert.throws(() => auditTrail({ store, maxEntries }), RangeError)
+      }
+    },
+    'keeps the newest entries of a process, up to its bound': async () => {
+      const store = memoryStore({ clock: new StoppedClock() })
+      const trail = auditTrail({ store, maxEntries: 10 })
+      await trail.sink(Array.from({ length: 35 }, (_, i) => event({ at: START + i, path: `/${i}` })))
+      assert.deepEqual(
+        (await trail.recent(100)).map(({ resource }) => resource),
+        Array.from({ length: 10 }, (_, i) => `GET /${34 - i}`),
+      )
+    },
+    'goes on with the batch when one entry cannot be kept, and says so': async () => {
+      const store = memoryStore({ clock: new StoppedClock() })
+      let writes = 0
+      const failing = Object.assign(Object.create(store), {
+        set: (...given: Parameters<typeof store.set>) => {
+          writes += 1
+          if (writes === 2) throw new Error('full')
+          store.set(...given)
+        },
+      })
+      const trail = auditTrail({ store: failing })
+      const batch = [1, 2, 3].map((i) => event({ at: START + i, path: `/${i}` }))
+      await assert.rejects(async () => trail.sink(batch), /full/)
+      const kept = await auditTrail({ store }).recent(10)
+      assert.deepEqual(
+        kept.map(({ resource }) => resource),
+        ['GET /3', 'GET /1'],
+      )
+    },
     'gives as many as asked, 100 at most': async () => {
       const trail = auditTrail({ store: memoryStore({ clock: new StoppedClock() }) })
       await trail.sink(Array.from({ length: 250 }, (_, i) => event({ at: START + i, path: `/${i}` })))

@@ -276,6 +276,16 @@ export const authMiddlewareCases: readonly Case[] = [
     },
   }),
   ...cases('KEY-4', {
+    'a public path behind another authenticate() keeps the principal that its type promises': async () => {
+      const { app } = secured()
+      const scheme = apiKeys({ keys })
+      app
+        .use(authenticate(scheme))
+        .use(authenticate(scheme, { publicPaths: ['/open'] }))
+        .get('/open', (c) => c.json(c.var.principal?.id ?? null))
+      const answer = await app.request('/open', sent({ 'x-api-key': KEY }))
+      assert.equal(typeof (await answer.json()), 'string')
+    },
     'a public path needs no key, and its neighbours do': async () => {
       const { app } = secured()
       app

@@ -61,7 +61,15 @@ export async function startProvider(): Promise<Provider> {
       response.setHeader('content-type', 'application/json')
       // A careless provider that repeats the credential: it must not come through.
       response.end(
-        JSON.stringify({ choices: [{ message: { content: `model says hello to ${request.headers.authorization}` } }] }),
+        JSON.stringify({
+          choices: [
+            {
+              message: {
+                content: `model says hello to ${request.headers.authorization}, ${btoa(request.headers.authorization!)}`,
+              },
+            },
+          ],
+        }),
       )
     })
   })

@@ -462,7 +462,10 @@ describe.each(RUNTIMES)('%s >', (runtime) => {
       const one = client()
       expect((await one.call('/kinds/seed', { body: CREDENTIAL })).status).toBe(200)
       const answer = await one.chat('hello model')
-      expect(JSON.parse(answer.body)).toEqual({ reply: 'model says hello to Bearer [redacted]', note: null })
+      expect(JSON.parse(answer.body)).toEqual({
+        reply: 'model says hello to Bearer [redacted], [redacted]',
+        note: null,
+      })
       expect(provider.seen.at(-1)).toEqual({
         authorization: `Bearer ${CREDENTIAL}`,
         body: expect.stringContaining('hello model'),

@@ -152,6 +152,19 @@ export const limitMiddlewareCases: readonly Case[] = [
       assert.equal((await ask('::ffff:1.2.3.4')).status, 429)
       assert.equal((await ask('::ffff:102:305')).status, 429)
     },
+    'a limiter of the same name and other numbers cannot empty the bucket of a stricter one': async () => {
+      const { app, clock } = secured()
+      app.use('/login', rateLimit({ quota: 5, periodSeconds: 3600, name: 'api' }))
+      app.use('/x', rateLimit({ quota: 100, periodSeconds: 1, name: 'api' })).all('*', (c) => c.text('ok'))
+      const status = async (path: string) => (await app.request(path, {}, peer('203.0.113.9'))).status
+      let passed = 0
+      for (let i = 0; i < 30; i++) {
+        if ((await status('/login')) === 200) passed += 1
+        assert.equal(await status('/x'), 200)
+        clock.advance(1000)
+      }
+      assert.equal(passed, 5)
+    },
     'limiters of one name share their buckets, of two names they do not': async () => {
       const shared = setUp([
         { quota: 2, periodSeconds: 60, name: 'a' },

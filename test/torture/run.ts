@@ -1,7 +1,8 @@
 /**
  * `npm run torture [-- --seed=N]`: the acceptance lists at their full volume. A run that was broken off goes on where it
- * stopped; a finished one writes docs/proof/<date>.md.
+ * stopped, on the same commit and seed; a finished one writes docs/proof/<date>.md.
  */
+import { execFileSync } from 'node:child_process'
 import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { cpus } from 'node:os'
 import { join } from 'node:path'
@@ -10,10 +11,9 @@ import { Random } from './random.ts'
 
 const root = join(import.meta.dirname, '../..')
 const stateFile = join(root, '.hinoban', 'torture.json')
-const given = process.argv.find((argument) => argument.startsWith('--seed='))?.slice(7)
-const state: { seed: number; done: Record<string, { rounds: number; ms: number }> } = existsSync(stateFile)
-  ? JSON.parse(readFileSync(stateFile, 'utf8'))
-  : { seed: Number(given ?? 20261121), done: {} }
+const seed = Number(process.argv.find((argument) => argument.startsWith('--seed='))?.slice(7) ?? 20261121)
+const commit = execFileSync('git', ['rev-parse', '--short', 'HEAD'], { cwd: root, encoding: 'utf8' }).trim()
+const state = readState() ?? { seed, commit, done: {} as Record<string, { rounds: number; ms: number }> }
 mkdirSync(join(root, '.hinoban'), { recursive: true })
 
 for (const [number, job] of jobs.entries()) {
@@ -38,6 +38,12 @@ for (const [number, job] of jobs.entries()) {
   console.log(`passed: ${job.name} (${job.rounds} rounds of ${job.volume}, ${Math.round(progress.ms / 1000)} s)`)
 }
 
+function readState(): { seed: number; commit: string; done: Record<string, { rounds: number; ms: number }> } | null {
+  const kept = existsSync(stateFile) ? JSON.parse(readFileSync(stateFile, 'utf8')) : null
+  // Rounds of another tree or seed prove nothing for this one.
+  return kept?.seed === seed && kept.commit === commit ? kept : null
+}
+
 const date = new Date().toISOString().slice(0, 10)
 const rows = jobs.map(
   (job) =>
@@ -45,7 +51,7 @@ const rows = jobs.map(
 )
 writeFileSync(
   join(root, 'docs/proof', `${date}.md`),
-  `# Torture, ${date}\n\nSeed ${state.seed}, ${cpus()[0]!.model}, ${cpus().length} cores. \`npm run torture\` runs it again.\n\n| what | volume | time | result |\n|---|---|---|---|\n${rows.join('\n')}\n`,
+  `# Torture, ${date}\n\nCommit ${state.commit}, seed ${state.seed}, ${cpus()[0]!.model}, ${cpus().length} cores. \`npm run torture\` runs it again.\n\n| what | volume | time | result |\n|---|---|---|---|\n${rows.join('\n')}\n`,
 )
 rmSync(stateFile)
 console.log(`${jobs.length} passed, 0 failed`)

@@ -3,12 +3,12 @@ import { closeSync, openSync } from 'node:fs'
 import { DatabaseSync, type StatementSync } from 'node:sqlite'
 import { type Clock, systemClock } from '../src/clock.ts'
 import {
-  type AtomicStore,
   checkExpiry,
   decodeName,
   encodeListedName,
   encodePart,
   encodeValue,
+  type ImmediateStore,
   type Json,
   type Page,
   type Stored,
@@ -24,19 +24,6 @@ export interface SqliteStoreOptions {
   readonly path: string
   /** Decides expiry and refill; the host's own unless told. Every process on the file must use the same. */
   readonly clock?: Clock
-}
-
-/** An {@link AtomicStore} that answers at once: no verb gives a promise. */
-export interface SqliteStore extends AtomicStore {
-  get(key: StoreKey): Stored | null
-  set(key: StoreKey, value: Json, expiresAt: number | null): void
-  delete(key: StoreKey): void
-  list(partition: string, prefix: string, cursor: string | null): Page
-  close(): void
-  claim(key: StoreKey, expiresAt: number): boolean
-  take(key: StoreKey): Stored | null
-  swap(key: StoreKey, version: string | null, value: Json, expiresAt: number | null): string | null
-  consume(partition: string, charges: readonly Charge[]): Decision
 }
 
 const BUSY_TIMEOUT_MS = 50
@@ -56,14 +43,14 @@ const OPEN_TIMEOUT_MS = 2_000
  * @throws {RangeError} when `path` is no plain path: `:memory:` is {@link memoryStore}'s business
  * @throws {StoreOutage} when the file cannot be opened, or is no database of this release
  */
-export function sqliteStore({ path, clock = systemClock }: SqliteStoreOptions): SqliteStore {
+export function sqliteStore({ path, clock = systemClock }: SqliteStoreOptions): ImmediateStore {
   if (path === '' || path.startsWith(':') || path.startsWith('file:')) {
     throw new RangeError('path must be the plain path of a file.')
   }
   return new Sqlite(path, clock)
 }
 
-class Sqlite implements SqliteStore {
+class Sqlite implements ImmediateStore {
   readonly consistency = 'atomic'
   readonly #engine: FileEngine
   readonly #verbs: SqlVerbs

@@ -37,6 +37,7 @@ export { type Environment, readLimit, readMode, readOrigins, requireSettings } f
 export {
   type AtomicStore,
   type Awaitable,
+  type ImmediateStore,
   type Json,
   type Listed,
   type Page,
@@ -46,4 +47,4 @@ export {
   StoreOutage,
 } from './store/contract.ts'
 export type { BucketState, Charge, Decision, Rate } from './store/gcra.ts'
-export { type MemoryStore, type MemoryStoreOptions, memoryStore } from './store/memory.ts'
+export { type MemoryStoreOptions, memoryStore } from './store/memory.ts'

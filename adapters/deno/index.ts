@@ -1,2 +1,2 @@
-export { type SqliteStore, type SqliteStoreOptions, sqliteStore } from '../sqlite.ts'
+export { type SqliteStoreOptions, sqliteStore } from '../sqlite.ts'
 export { platform } from './platform.ts'

@@ -73,6 +73,19 @@ export interface AtomicStore extends Store {
   consume(partition: string, charges: readonly Charge[]): Awaitable<Decision>
 }
 
+/** An {@link AtomicStore} that answers at once: no verb gives a promise. */
+export interface ImmediateStore extends AtomicStore {
+  get(key: StoreKey): Stored | null
+  set(key: StoreKey, value: Json, expiresAt: number | null): void
+  delete(key: StoreKey): void
+  list(partition: string, prefix: string, cursor: string | null): Page
+  close(): void
+  claim(key: StoreKey, expiresAt: number): boolean
+  take(key: StoreKey): Stored | null
+  swap(key: StoreKey, version: string | null, value: Json, expiresAt: number | null): string | null
+  consume(partition: string, charges: readonly Charge[]): Decision
+}
+
 /** The store could not find out: never a refusal, never an admission. The engine's own error is the `cause`. */
 export class StoreOutage extends Error {
   override readonly name = 'StoreOutage'

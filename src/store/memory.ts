@@ -1,11 +1,11 @@
 import { type Clock, systemClock } from '../clock.ts'
 import { type BucketClass, BucketTable, bucketBytes, bucketIn, changeBucket, slotOf } from './bucket-table.ts'
 import {
-  type AtomicStore,
   checkExpiry,
   encodeListedName,
   encodePart,
   encodeValue,
+  type ImmediateStore,
   type Json,
   type Page,
   type Stored,
@@ -24,19 +24,6 @@ export interface MemoryStoreOptions {
   readonly maxEntries?: number
   /** Most bytes by the store's own estimate, at least 4,096; 64 MiB (67,108,864) unless told. */
   readonly maxBytes?: number
-}
-
-/** An {@link AtomicStore} that answers at once: no verb gives a promise. */
-export interface MemoryStore extends AtomicStore {
-  get(key: StoreKey): Stored | null
-  set(key: StoreKey, value: Json, expiresAt: number | null): void
-  delete(key: StoreKey): void
-  list(partition: string, prefix: string, cursor: string | null): Page
-  close(): void
-  claim(key: StoreKey, expiresAt: number): boolean
-  take(key: StoreKey): Stored | null
-  swap(key: StoreKey, version: string | null, value: Json, expiresAt: number | null): string | null
-  consume(partition: string, charges: readonly Charge[]): Decision
 }
 
 const MAX_ENTRIES = 16_000_000
@@ -58,7 +45,7 @@ const SHORT_KEY = 64
  *
  * @throws {RangeError} naming the option, for a bound out of range
  */
-export function memoryStore(options: MemoryStoreOptions = {}): MemoryStore {
+export function memoryStore(options: MemoryStoreOptions = {}): ImmediateStore {
   const { clock = systemClock, maxEntries = 1_000_000, maxBytes = 67_108_864 } = options
   if (!Number.isSafeInteger(maxEntries) || maxEntries < 4 || maxEntries > MAX_ENTRIES) {
     throw new RangeError(`maxEntries must be a whole number from 4 to ${MAX_ENTRIES}.`)
@@ -69,7 +56,7 @@ export function memoryStore(options: MemoryStoreOptions = {}): MemoryStore {
   return new Memory(clock, maxEntries, maxBytes)
 }
 
-class Memory implements MemoryStore {
+class Memory implements ImmediateStore {
   readonly consistency = 'atomic'
   readonly #clock: Clock
   readonly #maxEntries: number

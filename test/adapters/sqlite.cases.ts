@@ -4,9 +4,9 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 // biome-ignore lint/correctness/noUnresolvedImports: Biome 2.5 does not know this module of Node 22.
 import { DatabaseSync } from 'node:sqlite'
-import { type SqliteStore, sqliteStore } from '../../adapters/sqlite.ts'
+import { sqliteStore } from '../../adapters/sqlite.ts'
 import type { StoreHarness } from '../../src/store/conformance.ts'
-import { type Store, StoreOutage } from '../../src/store/contract.ts'
+import { type ImmediateStore, type Store, StoreOutage } from '../../src/store/contract.ts'
 import { makeRate } from '../../src/store/gcra.ts'
 import { type Case, cases } from '../cases.ts'
 import { conformanceOf } from '../store/conformance.cases.ts'
@@ -33,7 +33,7 @@ function sqliteHarness(): StoreHarness {
     const folder = mkdtempSync(join(tmpdir(), 'hinoban-'))
     return watched(sqliteStore({ path: join(folder, 'state.db'), clock }), folder)
   }
-  const watched = (store: SqliteStore, folder: string): SqliteStore => {
+  const watched = (store: ImmediateStore, folder: string): ImmediateStore => {
     folders.set(store, folder)
     const close = store.close.bind(store)
     return Object.assign(store, {

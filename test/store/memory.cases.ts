@@ -1,23 +1,23 @@
 import { strict as assert } from 'node:assert'
-import { StoreOutage } from '../../src/store/contract.ts'
+import { type ImmediateStore, StoreOutage } from '../../src/store/contract.ts'
 import { makeRate } from '../../src/store/gcra.ts'
-import { type MemoryStore, memoryStore } from '../../src/store/memory.ts'
+import { memoryStore } from '../../src/store/memory.ts'
 import { type Case, cases } from '../cases.ts'
 
 const START = 1_780_000_000_000
 const HOUR = 3_600_000
 const RATE = makeRate(10, 60)
 
-function open(bounds: { maxEntries?: number; maxBytes?: number }): { store: MemoryStore; clock: { at: number } } {
+function open(bounds: { maxEntries?: number; maxBytes?: number }): { store: ImmediateStore; clock: { at: number } } {
   const clock = { at: START, now: () => clock.at }
   return { store: memoryStore({ clock, ...bounds }), clock }
 }
 
-function spend(store: MemoryStore, partition: string, cost: number): boolean {
+function spend(store: ImmediateStore, partition: string, cost: number): boolean {
   return store.consume(partition, [{ name: 'n', rate: RATE, cost }]).admitted
 }
 
-function left(store: MemoryStore, partition: string): number {
+function left(store: ImmediateStore, partition: string): number {
   return store.consume(partition, [{ name: 'n', rate: RATE, cost: 0 }]).states[0]!.remaining
 }
 

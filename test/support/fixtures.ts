@@ -5,7 +5,8 @@ import type { SecurityEvent, Sink } from '../../src/event.ts'
 import type { KitEnv } from '../../src/kit.ts'
 import type { Platform } from '../../src/platform.ts'
 import { type SecurityOptions, security } from '../../src/security.ts'
-import { type MemoryStore, memoryStore } from '../../src/store/memory.ts'
+import type { ImmediateStore } from '../../src/store/contract.ts'
+import { memoryStore } from '../../src/store/memory.ts'
 
 /** A clock that stands still until it is told. */
 export class StoppedClock {
@@ -69,7 +70,7 @@ export interface Secured {
   readonly app: Hono<KitEnv>
   readonly clock: StoppedClock
   readonly platform: TestPlatform
-  readonly store: MemoryStore
+  readonly store: ImmediateStore
   readonly events: SecurityEvent[]
 }
 

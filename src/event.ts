@@ -62,9 +62,11 @@ const ABANDONED_AFTER_MS = 30_000
 // Line breaks, control and direction characters that JSON leaves bare but a terminal or a log reader obeys.
 const UNSAFE_IN_LOG =
   /[\u007f-\u009f\u00ad\u061c\u180e\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb]|\udb40[\udc00-\udc7f]/g
-// Texts of clients that look like a credential: our own keys, others' of a known shape, whatever follows Bearer.
+// Texts of clients that look like a credential: our own keys and all of that shape, others' of a known one, what follows
+// Bearer. Each starts at a boundary, so that a long text is read once.
 const CREDENTIAL =
-  /\b[a-z][a-z0-9]{1,15}_[0-9A-Za-z]{49}\b|\bsk-[\w-]{16,}|\beyJ[\w-]+\.[\w-]+\.[\w-]*|\bbearer(?:\s|%20|\+)+[\w.~+/=-]+/gi
+  /(?<![a-z0-9])[a-z][a-z0-9]{1,15}(?:_|%5f)[0-9a-z]{32,}|(?<![\w-])sk-(?=[\w-]*\d)[\w-]{20,}|(?<![\w-])eyJ[\w-]{8,}\.[\w-]{8,}\.[\w-]*|(?<!\w)bearer(?:%20|[\s+]){1,8}(?=[\w.~+/=-]*\d)[\w.~+/=-]{16,}/gi
+const MAX_TEXT = 256
 
 /** An event as one line of JSON: whatever an attacker puts in, one event stays one line. */
 export function eventLine(event: SecurityEvent): string {
@@ -86,15 +88,17 @@ export function lineSink(log: (line: string) => void, level: EventLevel = 'info'
 
 /** A text as an event may hold it: at most 256 characters, without what looks like a credential. */
 export function eventText(text: string): string {
-  const clean = text.slice(0, 4096).replace(CREDENTIAL, '[redacted]')
-  return clean.length <= 256 ? clean : `${clean.slice(0, 255)}…`
+  // A credential that the cut would halve might not be told for one: the last word goes whole.
+  const read = text.length <= 2 * MAX_TEXT ? text : text.slice(0, 2 * MAX_TEXT).replace(/[\w.~%+/=-]+$/, '')
+  const clean = read.replace(CREDENTIAL, '[redacted]')
+  return clean.length <= MAX_TEXT && read === text ? clean : `${clean.slice(0, MAX_TEXT - 1)}…`
 }
 
 /**
  * Holds events until a request is answered, then hands them to the sinks. Refusals and faults that repeat (same type,
  * reason, address, principal, method, path and resource within one second) are folded: the first goes out at once, the
  * rest as one event with a `count` when the second is over and something else happens. At most 1,000 events wait or are
- * under way; from the 17th different event of a type that one client causes in a second, all are folded into one. What comes above that, or what a sink failed to take, is counted in an `events.dropped` event.
+ * under way; from the 17th different event of a type that one client causes in a second, only reason and principal are told apart. What comes above that, or what a sink failed to take, is counted in an `events.dropped` event.
  */
 export class EventQueue {
   readonly #sinks: readonly Sink[]
@@ -165,7 +169,7 @@ export class EventQueue {
     // One client is one network, as for limits: rotating inside a /64 must not flood the log.
     const client = event.address.includes(':') ? addressBucket(makeAddress(event.address, 'socket')) : event.address
     const kinds = this.#kinds.get(`${type} ${client}`) ?? 0
-    const detail = kinds < MAX_KINDS ? [reason, principal, method, path, resource] : []
+    const detail = kinds < MAX_KINDS ? [reason, principal, method, path, resource] : [reason, principal]
     const key = JSON.stringify([type, client, ...detail])
     const fold = this.#folds.get(key)
     if (fold === undefined && this.#folds.size >= MAX_FOLDED_KEYS) return false

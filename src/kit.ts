@@ -99,16 +99,21 @@ export class Kit implements Exchange {
   bodyIsCapped = false
   /** Set by `authenticate()`, for limits and events. */
   principal: Principal | null
+  readonly #c: Context
+  readonly #outer: Kit | undefined
   readonly #request: Request
   readonly #headers: PendingHeader[] = []
   readonly #limits: LimitState[] = []
   readonly #findAddress: () => Address
   #address: Address | undefined
   #now: number | undefined
+  #handedOn = false
 
   /** @param findAddress who the client is; the platform's word unless told */
   constructor(base: KitBase, c: Context, findAddress?: (c: Context) => Address) {
     const outer: Kit | undefined = c.get('security')
+    this.#c = c
+    this.#outer = outer
     this.base = base
     this.method = c.req.method
     this.path = c.req.path
@@ -126,10 +131,13 @@ export class Kit implements Exchange {
   /** Has a header written when the response leaves. `set` unless told. */
   respond(name: string, value: string, how: PendingHeader['how'] = 'set'): void {
     this.#headers.push({ name, value, how })
+    // The outer kit writes last: what stands nearer to the handler must be its last word.
+    this.#outer?.respond(name, value, how)
   }
 
   /** Notes what a limiter decided, and gives all such notes of this request. */
   addLimit(state: LimitState): readonly LimitState[] {
+    if (this.#outer) return this.#outer.addLimit(state)
     this.#limits.push(state)
     return this.#limits
   }
@@ -199,6 +207,15 @@ export class Kit implements Exchange {
       userAgent: userAgent === null ? null : eventText(userAgent),
       count: 1,
     })
+    // Said while an answer still streams: nobody else would hand it on.
+    if (this.#handedOn) this.handOn()
+  }
+
+  /** Hands the events to the sinks, now and from now on. */
+  handOn(): void {
+    this.#handedOn = true
+    const { events, platform } = this.base
+    if (events.waiting) platform.defer(this.#c, events.flush())
   }
 
   /** The Response of a refusal. A format that throws is a fault of its own, and the standard shape is sent. */

@@ -3,6 +3,8 @@ import { type EventInput, Kit, KitBase, type KitOptions, type PendingHeader, req
 import { Problem } from './problem.ts'
 import { isPending } from './store/contract.ts'
 
+const PRIVATE = /(?:^|[\s,])(?:no-store|private)(?:$|[\s,])/i
+
 /** What a step of a layer answers: a Response that ends the request, or undefined to go on. */
 export type StepAnswer = Response | undefined | PromiseLike<Response | undefined>
 
@@ -93,6 +95,7 @@ export async function closing(kit: Kit, c: Context, rest: () => unknown): Promis
   ) {
     replaceResponse(c, kit.refuse(c.error.refusal))
   }
+  if (kit.principal) keepPrivate(c, kit)
   try {
     writeHeaders(c, kit.pendingHeaders)
   } catch (error) {
@@ -101,8 +104,15 @@ export async function closing(kit: Kit, c: Context, rest: () => unknown): Promis
     writeHeaders(c, kit.pendingHeaders)
   }
   // Started before the answer leaves, so that a synchronous store holds the events by then; awaited by nobody.
-  if (kit.base.events.waiting) kit.base.platform.defer(c, kit.base.events.flush())
+  kit.handOn()
   return undefined
+}
+
+/** What an authenticated caller is told is for nobody else, whatever a handler or a server that it proxies says. */
+function keepPrivate(c: Context, kit: Kit): void {
+  if (PRIVATE.test(c.res.headers.get('cache-control') ?? '')) return
+  kit.respond('cache-control', 'no-store')
+  for (const name of ['cdn-cache-control', 'surrogate-control']) kit.respond(name, '', 'remove')
 }
 
 /** Puts a response in the place of another, none of whose headers survive. */

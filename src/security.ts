@@ -1,7 +1,7 @@
 import type { Context, MiddlewareHandler, Next } from 'hono'
 import { type Address, clientAddress, networkTest, type TrustedProxies } from './address.ts'
 import type { EventType } from './event.ts'
-import { DEFAULT_MAX_BODY_BYTES, declaredFault, readBody } from './http/body.ts'
+import { DEFAULT_BODY_TIMEOUT_SECONDS, DEFAULT_MAX_BODY_BYTES, declaredFault, readBody } from './http/body.ts'
 import { CORS_GRANTS, type Cors, type CorsOptions, makeCors } from './http/cors.ts'
 import { type HeaderOptions, securityHeaders } from './http/headers.ts'
 import { hostTest } from './http/hosts.ts'
@@ -16,9 +16,11 @@ export interface SecurityOptions extends KitOptions {
   readonly platform: Platform
   /** Most bytes of a request body, on every route. 1,048,576 unless told. */
   readonly maxBodyBytes?: number
+  /** How long a request body may take to arrive, in seconds. 10 unless told. */
+  readonly bodyTimeoutSeconds?: number
   /** The app's own host names; requests for others are refused with 403. Every host unless told. */
   readonly hosts?: readonly string[]
-  /** Origins whose pages may call this app. None unless told. */
+  /** Origins whose pages may call this app. Unless told, what handlers themselves say of CORS stands. */
   readonly cors?: CorsOptions
   /** Security headers that differ from the defaults. */
   readonly headers?: HeaderOptions
@@ -45,6 +47,10 @@ export function security(options: SecurityOptions): MiddlewareHandler<KitEnv> {
   if (!Number.isSafeInteger(maxBodyBytes) || maxBodyBytes < 0) {
     throw new TypeError('security(): maxBodyBytes must be a whole number of bytes, 0 or more.')
   }
+  const bodyTimeoutSeconds = options.bodyTimeoutSeconds ?? DEFAULT_BODY_TIMEOUT_SECONDS
+  if (!(bodyTimeoutSeconds > 0 && bodyTimeoutSeconds <= 3600)) {
+    throw new TypeError('security(): bodyTimeoutSeconds must be above 0 and at most 3600.')
+  }
   const headers = securityHeaders(options.headers ?? {}, base.mode === 'production')
   const cors = options.cors ? makeCors(options.cors) : null
   const allowsHost = options.hosts ? hostTest(options.hosts) : null
@@ -66,7 +72,9 @@ export function security(options: SecurityOptions): MiddlewareHandler<KitEnv> {
       if (declared) return declared
       kit.bodyIsCapped = true
       if (isBodiless(kit)) return handle(c, kit, next)
-      return guardBody(c, kit, maxBodyBytes).then((guarded): unknown => refuse(kit, guarded) ?? handle(c, kit, next))
+      return guardBody(c, kit, maxBodyBytes, bodyTimeoutSeconds).then(
+        (guarded): unknown => refuse(kit, guarded) ?? handle(c, kit, next),
+      )
     }) as Promise<never>
   }
 }
@@ -75,13 +83,8 @@ export function security(options: SecurityOptions): MiddlewareHandler<KitEnv> {
 async function handle(c: Context, kit: Kit, next: Next): Promise<void> {
   await next()
   if (c.error || (c.finalized && c.res.status === 404)) await replaceHonoDefaults(c, kit)
-  // What an authenticated caller is told is for nobody else, whatever a handler or a server that it proxies says.
-  if (kit.principal && c.finalized && !PRIVATE.test(c.res.headers?.get('cache-control') ?? '')) {
-    kit.respond('cache-control', 'no-store')
-  }
 }
 
-const PRIVATE = /(?:^|[\s,])(?:no-store|private)(?:$|[\s,])/i
 const DEFAULT_ANSWER_MS = 50
 
 interface Guarded {
@@ -119,12 +122,10 @@ function guardTarget(c: Context, kit: Kit, allowsHost: ((authority: string) => b
 /** Lets an allowed origin read the answer, whatever it will be. */
 function makeReadable(kit: Kit, cors: Cors): void {
   kit.respond('vary', 'Origin', 'append')
+  // A handler, or a server that it proxies, must not open what is closed here.
+  for (const name of CORS_GRANTS) kit.respond(name, '', 'remove')
   const origin = kit.header('origin')
-  if (origin === null || !cors.allows(origin)) {
-    // A handler, or a server that it proxies, must not open what is closed here.
-    for (const name of CORS_GRANTS) kit.respond(name, '', 'remove')
-    return
-  }
+  if (origin === null || !cors.allows(origin)) return
   for (const [name, value] of cors.answerHeaders(origin)) kit.respond(name, value)
 }
 
@@ -156,11 +157,11 @@ function declaresBody(kit: Kit, length: string | null): boolean {
 const BODY_WHERE_NONE_IS: Refusal = { code: 'body.unreadable', detail: 'A GET or HEAD request carries no body.' }
 
 /** Reads the body whole within the cap, and leaves the request with exactly the bytes that were read. */
-async function guardBody(c: Context, kit: Kit, maxBytes: number): Promise<Guarded | null> {
+async function guardBody(c: Context, kit: Kit, maxBytes: number, timeoutSeconds: number): Promise<Guarded | null> {
   const { body } = c.req.raw
   if (!body) return null
   const length = kit.header('transfer-encoding') === null ? kit.header('content-length') : null
-  const read = await readBody(body, maxBytes, length === null ? null : Number(length))
+  const read = await readBody(body, maxBytes, length === null ? null : Number(length), timeoutSeconds)
   if (!(read instanceof Uint8Array)) return { event: 'body.refused', reason: read.code, refusal: read }
   c.req.raw = new Request(c.req.raw, { body: read })
   return null
@@ -168,14 +169,25 @@ async function guardBody(c: Context, kit: Kit, maxBytes: number): Promise<Guarde
 
 /** Hono's own plain-text 404 and 500 become problems; an app's `notFound` and `onError` stand. */
 async function replaceHonoDefaults(c: Context, kit: Kit): Promise<void> {
-  // An HTTPException is a chosen answer, and a Problem was recorded where it was made; anything else is a fault.
-  const fault = c.error && !('getResponse' in c.error) ? kit.fault(c.error) : null
-  if (!isResponse(c.res) || (c.res.status !== 404 && !(fault && c.res.status === 500))) return
+  // An HTTPException is a chosen answer, and so is what onError makes of an error below 500; a Problem was recorded where it
+  // was made. Anything else is a fault.
+  if (!isResponse(c.res)) return
+  const fault = c.error && !('getResponse' in c.error) && c.res.status >= 500 ? kit.fault(c.error) : null
+  if (c.res.status !== 404 && !(fault && c.res.status === 500)) return
   if (!c.res.headers.get('content-type')?.startsWith('text/plain') || c.res.headers.has('content-length')) return
   const text = await firstChunk(c.res)
-  if (fault && text === 'Internal Server Error') replaceResponse(c, kit.refuse(fault.refusal))
-  else if (text === '404 Not Found')
-    replaceResponse(c, kit.refuse({ code: 'route.not_found', detail: 'Nothing is here.' }))
+  if (fault && text === 'Internal Server Error') replaceBody(c, kit.refuse(fault.refusal))
+  else if (text === '404 Not Found') replaceBody(c, kit.refuse({ code: 'route.not_found', detail: 'Nothing is here.' }))
+}
+
+/** Puts a problem in the place of an answer, and keeps the headers that other layers gave it. */
+function replaceBody(c: Context, problem: Response): void {
+  const answer = new Response(problem.body, problem)
+  for (const [name, value] of c.res.headers) {
+    if (name === 'set-cookie') answer.headers.append(name, value)
+    else if (!name.startsWith('content-') && !answer.headers.has(name)) answer.headers.set(name, value)
+  }
+  replaceResponse(c, answer)
 }
 
 /** The first piece of a text, or nothing when it is a stream that takes its time: then Hono did not write it. */

@@ -439,6 +439,81 @@ export const securityCases: readonly Case[] = [
       assert.deepEqual([events[0]!.type, events[0]!.reason], ['fault', 'SetupError'])
       assert.match(events[0]!.resource!, /store is missing\. Give security\(\) or rateLimit\(\) one/)
     },
+    'gives a body that stalls its time, and no more': async () => {
+      const { app } = secured({ bodyTimeoutSeconds: 0.05 })
+      let handled = 0
+      app.post('/', (c) => c.text(`${++handled}`))
+      const stalled = new ReadableStream({ pull: () => new Promise(() => undefined) })
+      const init = { method: 'POST', body: stalled, duplex: 'half' } as RequestInit
+      assert.equal((await app.request('/', init)).status, 408)
+      assert.equal(handled, 0)
+      for (const bodyTimeoutSeconds of [0, -1, Number.NaN, 3601]) {
+        assert.throws(() => secured({ bodyTimeoutSeconds }), /bodyTimeoutSeconds/)
+      }
+    },
+    'HTT-1 credentials that cors does not allow are not allowed by a handler': async () => {
+      const { app } = secured({ cors: { origins: ['https://app.example'] } })
+      app.get('/', () => new Response('x', { headers: { 'access-control-allow-credentials': 'true' } }))
+      const answer = await app.request('/', { headers: { origin: 'https://app.example' } })
+      assert.equal(answer.headers.get('access-control-allow-origin'), 'https://app.example')
+      assert.equal(answer.headers.get('access-control-allow-credentials'), null)
+    },
+    'tells of the limits of both when it stands twice': async () => {
+      const { app, platform, store } = secured()
+      app
+        .use(rateLimit({ quota: 100, periodSeconds: 60, name: 'outer' }))
+        .use(security({ platform, store, events: [] }))
+        .use(rateLimit({ quota: 1, periodSeconds: 600, name: 'inner' }))
+        .get('/', (c) => c.text('ok'))
+      await app.request('/', {}, peer('203.0.113.9'))
+      const refused = await app.request('/', {}, peer('203.0.113.9'))
+      assert.equal(refused.status, 429)
+      assert.equal(refused.headers.get('x-ratelimit-remaining'), '0')
+      assert.match(refused.headers.get('ratelimit')!, /"outer";r=98;.*"inner";r=0;/)
+    },
+    'keeps what other layers wrote on an answer that becomes a problem': async () => {
+      const { app } = secured()
+      app.use(async (c, next) => {
+        await next()
+        c.res.headers.set('x-request-id', '7')
+        c.res.headers.append('set-cookie', 'a=1')
+        c.res.headers.append('set-cookie', 'b=2')
+      })
+      const answer = await app.request('/nowhere')
+      assert.equal(answer.headers.get('content-type'), 'application/problem+json')
+      assert.equal(answer.headers.get('x-request-id'), '7')
+      assert.equal(answer.headers.get('set-cookie'), 'a=1, b=2')
+    },
+    'calls no fault what onError answers as a refusal': async () => {
+      const { app, events, platform } = secured()
+      app.get('/', () => {
+        throw new Error('taken')
+      })
+      app.onError((_error, c) => c.text('taken', 409))
+      assert.equal((await app.request('/')).status, 409)
+      await platform.settled()
+      assert.deepEqual(events, [])
+    },
+    'hands on what a handler says while its answer streams': async () => {
+      const { app, events, platform } = secured()
+      app.get('/', (c) => {
+        const body = new ReadableStream({
+          async pull(controller) {
+            await Promise.resolve()
+            c.var.security.emit({ type: 'credential.stored', level: 'info', resource: 'late' })
+            controller.close()
+          },
+        })
+        return c.body(body)
+      })
+      const answer = await app.request('/')
+      await answer.text()
+      await platform.settled()
+      assert.deepEqual(
+        events.map(({ resource }) => resource),
+        ['late'],
+      )
+    },
     'serves a store-less app': async () => {
       const { sink } = keepEvents()
       const { Hono } = await import('hono')

@@ -81,7 +81,11 @@ function writeSecrets(file: string, secrets: Record<string, string>): void {
   try {
     linkSync(draft, file)
   } catch (error) {
-    throw new Error(`${file} was made by another start at the same moment. Start again.`, { cause: error })
+    if ((error as NodeJS.ErrnoException).code === 'EEXIST') {
+      throw new Error(`${file} was made by another start at the same moment. Start again.`, { cause: error })
+    }
+    // Some file systems know no links.
+    writeFileSync(file, readFileSync(draft), { mode: 0o600, flag: 'wx' })
   } finally {
     rmSync(draft)
   }

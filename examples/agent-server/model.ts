@@ -54,7 +54,11 @@ export async function askModel(model: Model, vault: Vault, message: string) {
       body: JSON.stringify({ model: 'default', messages: [{ role: 'user', content: message }] }),
       signal: AbortSignal.timeout(30_000),
     })
-    const { choices } = Completion.parse(response.ok ? JSON.parse(await readText(response)) : null)
+    if (!response.ok) {
+      await response.body?.cancel()
+      return null
+    }
+    const { choices } = Completion.parse(JSON.parse(await readText(response)))
     return { reply: withoutCredential(choices[0]!.message.content, credential), note: null }
   } catch {
     return null

@@ -7,7 +7,7 @@ export interface AuditTrailOptions {
   readonly store: Store
   /** How long an entry is kept, in days, at most 3,650. 30 unless told. */
   readonly retentionDays?: number
-  /** Most entries of one process: above it, its oldest give way. 10,000 unless told. */
+  /** Most entries that one process keeps of strangers, and of principals: above it, their oldest give way. 10,000 unless told. */
   readonly maxEntries?: number
 }
 
@@ -52,17 +52,15 @@ export function auditTrail(options: AuditTrailOptions): AuditTrail {
   }
   const retentionMs = Math.ceil(retentionDays * 86_400_000)
   let sequence = 0
-  const written: string[] = []
+  // A ring for strangers and one for principals: no flood of strangers erases what principals did.
+  const rings = { stranger: new Ring(maxEntries), principal: new Ring(maxEntries) }
   const write = async (event: SecurityEvent): Promise<void> => {
     // Lists come in order of names, so names count down in time: the newest stand first.
     const age = String(LAST_INSTANT - event.at).padStart(16, '0')
     const turn = String(999_999 - (sequence++ % 1_000_000)).padStart(6, '0')
     const name = `${age}-${turn}-${toHex(randomBytes(4))}`
-    // The slot in a ring: what stood there is the oldest of this process.
-    const slot = sequence % maxEntries
-    const oldest = written[slot]
-    written[slot] = name
     await store.set({ partition: PARTITION, name }, entryOf(event), event.at + retentionMs)
+    const oldest = rings[event.principal === null ? 'stranger' : 'principal'].put(name)
     if (oldest !== undefined) await store.delete({ partition: PARTITION, name: oldest })
   }
   return {
@@ -84,6 +82,25 @@ export function auditTrail(options: AuditTrailOptions): AuditTrail {
       const page = await store.list(PARTITION, '', null)
       return page.entries.slice(0, limit).map((entry) => entry.value as unknown as AuditEntry)
     },
+  }
+}
+
+/** The last so many names. */
+class Ring {
+  readonly #size: number
+  readonly #names: string[] = []
+  #next = 0
+
+  constructor(size: number) {
+    this.#size = size
+  }
+
+  /** Takes a name in, and gives the one that it pushes out. */
+  put(name: string): string | undefined {
+    const oldest = this.#names[this.#next]
+    this.#names[this.#next] = name
+    this.#next = (this.#next + 1) % this.#size
+    return oldest
   }
 }
 

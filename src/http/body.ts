@@ -3,9 +3,10 @@ import type { Refusal } from '../problem.ts'
 /** 1 MB, the default cap on request bodies, in bytes. */
 export const DEFAULT_MAX_BODY_BYTES = 1_048_576
 /** Into how many pieces a body may be cut: each costs some microseconds before anybody is authenticated. */
-const MAX_PIECES = 16_384
-/** How long a body may take to arrive, in ms. */
-export const BODY_DEADLINE_MS = 10_000
+const MIN_PIECES = 16_384
+const BYTES_PER_PIECE = 64
+/** How long a body may take to arrive unless told, in seconds. */
+export const DEFAULT_BODY_TIMEOUT_SECONDS = 10
 
 /** The refusal of a body that declares more than the cap, or declares nonsense; null when there is nothing to refuse. */
 export function declaredFault(contentLength: string | null, maxBytes: number): Refusal | null {
@@ -20,37 +21,40 @@ export function declaredFault(contentLength: string | null, maxBytes: number): R
  *
  * @param declared the length that the request gives, null for none: more than that is refused like more than the cap, as
  *   one of the two lengths is a lie
- * @returns its bytes, or the refusal: over the cap, unlike the declaration, slower than {@link BODY_DEADLINE_MS}, broken off
+ * @returns its bytes, or the refusal: over the cap, unlike the declaration, slower than its time, broken off
  */
 export async function readBody(
   body: ReadableStream<Uint8Array>,
   maxBytes: number,
   declared: number | null,
+  timeoutSeconds: number,
 ): Promise<Uint8Array<ArrayBuffer> | Refusal> {
   const reader = body.getReader()
   let late = false
   const timer = setTimeout(() => {
     late = true
     abandon(reader)
-  }, BODY_DEADLINE_MS)
+  }, timeoutSeconds * 1000)
+  const maxPieces = Math.max(MIN_PIECES, Math.ceil(maxBytes / BYTES_PER_PIECE))
   const bytes = new GrowingBytes()
   try {
     for (let pieces = 0; ; pieces++) {
       const { done, value } = await reader.read()
-      if (late)
-        return { code: 'body.timeout', detail: `The body did not arrive within ${BODY_DEADLINE_MS / 1000} seconds.` }
+      if (late) return tooSlow(timeoutSeconds)
       if (done) return declared === null || bytes.length === declared ? bytes.whole() : unlikeDeclaration()
       if (bytes.length + value.byteLength > Math.min(maxBytes, declared ?? maxBytes)) {
         abandon(reader)
         return tooLarge(maxBytes)
       }
-      if (pieces >= MAX_PIECES) {
+      if (pieces >= maxPieces) {
         abandon(reader)
-        return { code: 'body.unreadable', detail: `The body comes in more than ${MAX_PIECES} pieces.` }
+        return { code: 'body.unreadable', detail: `The body comes in more than ${maxPieces} pieces.` }
       }
       bytes.add(value)
     }
   } catch {
+    // workerd fails a pending read when it is given up.
+    if (late) return tooSlow(timeoutSeconds)
     return { code: 'body.unreadable', detail: 'The body broke off before its end.' }
   } finally {
     clearTimeout(timer)
@@ -80,6 +84,10 @@ class GrowingBytes {
 
 function unlikeDeclaration(): Refusal {
   return { code: 'body.unreadable', detail: 'The body is shorter than its Content-Length.' }
+}
+
+function tooSlow(timeoutSeconds: number): Refusal {
+  return { code: 'body.timeout', detail: `The body did not arrive within ${timeoutSeconds} seconds.` }
 }
 
 function tooLarge(maxBytes: number): Refusal {

@@ -34,7 +34,7 @@ function repeats(message: string, value: unknown, depth: number): boolean {
       text.length > 2 && [text, JSON.stringify(text).slice(1, -1)].some((form) => folded.includes(form.toLowerCase()))
     )
   }
-  if (typeof value !== 'object' || value === null || depth > 8) return false
+  if (typeof value !== 'object' || value === null || depth > 64) return false
   return Object.values(value).some((part) => repeats(message, part, depth + 1))
 }
 

@@ -119,6 +119,13 @@ export const trailCases: readonly Case[] = [
         Array.from({ length: 10 }, (_, i) => `GET /${34 - i}`),
       )
     },
+    'keeps what principals did through any flood of strangers': async () => {
+      const store = memoryStore({ clock: new StoppedClock() })
+      const trail = auditTrail({ store, maxEntries: 10 })
+      await trail.sink([event({ at: START, principal: 'api-key::owner', path: '/kept' })])
+      await trail.sink(Array.from({ length: 80 }, (_, i) => event({ at: START + 1 + i, path: `/${i}` })))
+      assert.equal((await trail.recent(100)).at(-1)!.resource, 'GET /kept')
+    },
     'goes on with the batch when one entry cannot be kept, and says so': async () => {
       const store = memoryStore({ clock: new StoppedClock() })
       let writes = 0

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import type { Context } from 'hono'
-import { BODY_DEADLINE_MS, DEFAULT_MAX_BODY_BYTES, declaredFault, readBody } from '../../src/http/body.ts'
+import { DEFAULT_MAX_BODY_BYTES, declaredFault, readBody } from '../../src/http/body.ts'
 import { type Case, cases } from '../cases.ts'
 import { secured, streamedPost, streamOf } from '../support/fixtures.ts'
 
@@ -213,12 +213,12 @@ export const bodyCases: readonly Case[] = [
       }) as typeof setTimeout
       let answer: ReturnType<typeof readBody>
       try {
-        answer = readBody(stalled, CAP, null)
+        answer = readBody(stalled, CAP, null, 10)
       } finally {
         globalThis.setTimeout = original
       }
       assert.equal(((await answer) as { code: string }).code, 'body.timeout')
-      assert.deepEqual(asked, [BODY_DEADLINE_MS])
+      assert.deepEqual(asked, [10_000])
       assert.equal(cancelled, true)
     },
     'leaves no timer behind, however the body ends': async () => {
@@ -235,7 +235,7 @@ export const bodyCases: readonly Case[] = [
       }) as typeof clearTimeout
       try {
         for (const chunk of [bytes(CAP), bytes(CAP + 1), new Error('reset')]) {
-          const answer = readBody(streamOf(chunk), CAP, null)
+          const answer = readBody(streamOf(chunk), CAP, null, 10)
           assert.equal(running.size, 1)
           await answer
           assert.equal(running.size, 0)
@@ -246,15 +246,15 @@ export const bodyCases: readonly Case[] = [
       }
     },
     'gives exactly the bytes that came': async () => {
-      const read = await readBody(streamOf(Uint8Array.of(1, 2), new Uint8Array(), Uint8Array.of(3)), 3, null)
+      const read = await readBody(streamOf(Uint8Array.of(1, 2), new Uint8Array(), Uint8Array.of(3)), 3, null, 10)
       assert.deepEqual(read, Uint8Array.of(1, 2, 3))
     },
     'refuses a body that is longer or shorter than it declares': async () => {
-      const read = async (length: number, declared: number) => readBody(streamOf(bytes(length)), CAP, declared)
+      const read = async (length: number, declared: number) => readBody(streamOf(bytes(length)), CAP, declared, 10)
       assert.equal(((await read(11, 10)) as { code: string }).code, 'body.too_large')
       assert.equal(((await read(9, 10)) as { code: string }).code, 'body.unreadable')
       assert.deepEqual(await read(10, 10), bytes(10))
-      assert.deepEqual(await readBody(streamOf(), CAP, 0), new Uint8Array())
+      assert.deepEqual(await readBody(streamOf(), CAP, 0, 10), new Uint8Array())
     },
   }),
   ...cases('declaredFault()', {

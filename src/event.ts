@@ -88,10 +88,12 @@ export function lineSink(log: (line: string) => void, level: EventLevel = 'info'
 
 /** A text as an event may hold it: at most 256 characters, without what looks like a credential. */
 export function eventText(text: string): string {
-  // A credential that the cut would halve might not be told for one: the last word goes whole.
-  const read = text.length <= 2 * MAX_TEXT ? text : text.slice(0, 2 * MAX_TEXT).replace(/[\w.~%+/=-]+$/, '')
-  const clean = read.replace(CREDENTIAL, '[redacted]')
-  return clean.length <= MAX_TEXT && read === text ? clean : `${clean.slice(0, MAX_TEXT - 1)}…`
+  const read = text.slice(0, 2 * MAX_TEXT).replace(CREDENTIAL, '[redacted]')
+  if (text.length <= 2 * MAX_TEXT && read.length <= MAX_TEXT) return read
+  // A credential that the first cut halved was not told for one: what is left of such a word goes. The rest stays, so that a
+  // long path does not hide where it leads.
+  const whole = text.length <= 2 * MAX_TEXT ? read : read.replace(/[\w.~%+=-]{1,64}$/, '')
+  return `${whole.slice(0, MAX_TEXT - 1)}…`
 }
 
 /**

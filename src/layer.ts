@@ -110,9 +110,8 @@ export async function closing(kit: Kit, c: Context, rest: () => unknown): Promis
 
 /** What an authenticated caller is told is for nobody else, whatever a handler or a server that it proxies says. */
 function keepPrivate(c: Context, kit: Kit): void {
-  if (PRIVATE.test(c.res.headers.get('cache-control') ?? '')) return
-  kit.respond('cache-control', 'no-store')
   for (const name of ['cdn-cache-control', 'surrogate-control']) kit.respond(name, '', 'remove')
+  if (!PRIVATE.test(c.res.headers.get('cache-control') ?? '')) kit.respond('cache-control', 'no-store')
 }
 
 /** Puts a response in the place of another, none of whose headers survive. */

@@ -254,6 +254,11 @@ export const eventCases: readonly Case[] = [
         }
       }
     },
+    'shows where a path leads, however long it is made': () => {
+      for (const tail of ['a/'.repeat(400), 'b'.repeat(600), '%41'.repeat(400), `${'c-'.repeat(250)}/hnb_`]) {
+        assert.ok(eventText(`/api/admin/delete-everything/${tail}`).startsWith('/api/admin/delete-everything/'), tail)
+      }
+    },
     'leaves ordinary paths as they are': () => {
       for (const path of [
         '/plain/path_with_words',

@@ -431,6 +431,18 @@ export const securityCases: readonly Case[] = [
       assert.equal(await kept('max-age=60'), 'no-store')
       assert.equal(await kept('private'), 'private')
     },
+    'leaves no cache of a network in doubt about an authenticated answer': async () => {
+      const { app } = secured()
+      const headers = {
+        'cache-control': 'private',
+        'cdn-cache-control': 'public, max-age=600',
+        'surrogate-control': 'max-age=600',
+      }
+      app.use(authenticate(apiKeys({ keys: [digestApiKey('key')] }))).get('/', (c) => c.text('x', 200, headers))
+      const answer = await app.request('/', { headers: { 'x-api-key': 'key' } })
+      assert.equal(answer.headers.get('cache-control'), 'private')
+      for (const name of ['cdn-cache-control', 'surrogate-control']) assert.equal(answer.headers.get(name), null)
+    },
     'tells the log which setting is missing': async () => {
       const { app, events, platform } = secured({ store: undefined as never })
       app.use(rateLimit({ quota: 1, periodSeconds: 1 })).get('/', (c) => c.text('handled'))

@@ -51,6 +51,7 @@ export function sqliteStore({ path, clock = systemClock }: SqliteStoreOptions): 
 }
 
 class Sqlite implements ImmediateStore {
+  readonly name = 'sqlite'
   readonly consistency = 'atomic'
   readonly #engine: FileEngine
   readonly #verbs: SqlVerbs

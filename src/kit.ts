@@ -284,6 +284,6 @@ function causeOf(error: StoreOutage): string {
 export function requireAtomic(owner: string, store: AtomicStore): AtomicStore {
   if (store.consistency === 'atomic') return store
   throw new TypeError(
-    `${owner}: store is eventually consistent, so limits and single use could not be exact. Use an AtomicStore: memoryStore(), sqliteStore() or durableObjectStore().`,
+    `${owner}: store '${store.name}' is eventually consistent, so limits and single use could not be exact. Use an AtomicStore: memoryStore(), sqliteStore(), redisStore(), denoKvStore() or durableObjectStore().`,
   )
 }

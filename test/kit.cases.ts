@@ -34,14 +34,14 @@ export const kitCases: readonly Case[] = [
       )
     },
     'refuses an eventual store at start, also in plain JavaScript': () => {
-      const eventual = { ...memoryStore(), consistency: 'eventual' } as unknown as AtomicStore
+      const eventual = { ...memoryStore(), name: 'edge', consistency: 'eventual' } as unknown as AtomicStore
       assert.throws(
         () => new KitBase('security()', { platform: new TestPlatform(), store: eventual }),
-        /security\(\): store is eventually consistent/,
+        /security\(\): store 'edge' is eventually consistent/,
       )
       assert.throws(
         () => rateLimit({ quota: 1, periodSeconds: 1, store: eventual }),
-        /rateLimit\(\): store is eventually consistent/,
+        /rateLimit\(\): store 'edge' is eventually consistent/,
       )
     },
     'is production unless told': () => {

@@ -134,6 +134,7 @@ export function durableObjectStore(namespace: DurableObjectNamespace<HinobanObje
 }
 
 class ObjectStore implements AtomicStore {
+  readonly name = 'durable-object'
   readonly consistency = 'atomic'
   readonly #namespace: DurableObjectNamespace<HinobanObject>
   #closed = false

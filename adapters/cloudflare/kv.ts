@@ -45,6 +45,7 @@ export function kvStore(namespace: KVNamespace, { clock = systemClock }: KvStore
 }
 
 class KvStore implements Store {
+  readonly name = 'cloudflare-kv'
   readonly consistency = 'eventual'
   readonly #namespace: KVNamespace
   readonly #clock: Clock

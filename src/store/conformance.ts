@@ -9,11 +9,13 @@ export type { StoreCase, StoreHarness } from './conformance/case.ts'
 /** The store contract as cases. They need no test runner: a case that fails rejects. */
 export const storeCases: readonly StoreCase[] = [...recordCases, ...keyCases, ...singleUseCases, ...bucketCases]
 
-/** The cases that a harness must meet: all that its consistency and its `reopen` call for. */
+/** The cases that a harness must meet: all that its consistency, its `reopen` and its `another` call for. */
 export function casesFor(harness: StoreHarness): readonly StoreCase[] {
   return storeCases.filter(
-    ({ needs, durable }) =>
-      (needs === 'store' || harness.consistency === 'atomic') && (!durable || harness.reopen !== undefined),
+    ({ needs, durable, shared }) =>
+      (needs === 'store' || harness.consistency === 'atomic') &&
+      (!durable || harness.reopen !== undefined) &&
+      (!shared || harness.another !== undefined),
   )
 }
 

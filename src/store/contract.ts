@@ -41,8 +41,12 @@ export interface Page {
  * it is written by `set` or `swap`. Every verb throws {@link StoreOutage} when the engine could not answer.
  */
 export interface Store {
+  /** What messages and events call it, such as `redis`. */
+  readonly name: string
   /** What the store promises: `eventual` may answer with old state, `atomic` never does. */
   readonly consistency: 'eventual' | 'atomic'
+  /** Tells `listener` what the store notices outside of any one answer. Stores that notice nothing leave it out. */
+  watch?(listener: (notice: StoreNotice) => void): void
   get(key: StoreKey): Awaitable<Stored | null>
   /** Writes a record. `expiresAt` is ms since the epoch, null for never. */
   set(key: StoreKey, value: Json, expiresAt: number | null): Awaitable<void>
@@ -52,6 +56,12 @@ export interface Store {
   list(partition: string, prefix: string, cursor: string | null): Awaitable<Page>
   /** Releases what the store holds. Later calls throw StoreOutage. */
   close(): Awaitable<void>
+}
+
+/** What a store noticed: its engine holds less than it acknowledged. Why, in one word, such as `flushed`. */
+export interface StoreNotice {
+  readonly type: 'lost'
+  readonly reason: string
 }
 
 /** A store whose single-use and counting verbs are exact under any number of concurrent callers. */

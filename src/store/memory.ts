@@ -57,6 +57,7 @@ export function memoryStore(options: MemoryStoreOptions = {}): ImmediateStore {
 }
 
 class Memory implements ImmediateStore {
+  readonly name = 'memory'
   readonly consistency = 'atomic'
   readonly #clock: Clock
   readonly #maxEntries: number

@@ -55,6 +55,7 @@ export function cloudflareCases({ OBJECT, KV }: Bindings): readonly Case[] {
   const object: StoreHarness = {
     consistency: 'atomic',
     open: (clock) => openObject(prefixedObjects(OBJECT, crypto.randomUUID()), clock),
+    another: (store, clock) => openObject(namespaces.get(store)!, clock),
     reopen: (store, clock) => openObject(namespaces.get(store)!, clock),
   }
   const kv: StoreHarness = {

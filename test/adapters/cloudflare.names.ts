@@ -9,7 +9,7 @@ const ofContract = (subject: string, harness: StoreHarness) =>
 
 /** The names of `cloudflareCases`, for the launcher: it cannot import what only workerd can run. */
 export const cloudflareNames: readonly { readonly name: string }[] = [
-  ...ofContract('durable object', { consistency: 'atomic', open, reopen: open }),
+  ...ofContract('durable object', { consistency: 'atomic', open, another: open, reopen: open }),
   ...ofContract('kv', { consistency: 'eventual', open }),
   { name: 'durable object > HinobanObject sweeps by alarm, and deletes itself when nothing is left' },
   { name: 'durable object > HinobanObject stays asleep while only records without an end are left' },

@@ -46,6 +46,7 @@ function sqliteHarness(): StoreHarness {
   return {
     consistency: 'atomic',
     open,
+    another: (store, clock) => sqliteStore({ path: join(folders.get(store)!, 'state.db'), clock }),
     // A second handle, with the first still open and its log not yet folded in: what a killed process leaves.
     reopen: (store, clock) => {
       const folder = folders.get(store)!

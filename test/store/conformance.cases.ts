@@ -65,7 +65,7 @@ export const conformanceCases: readonly Case[] = [
     'ask an eventual store for plain state alone, and of a durable one more': () => {
       const open = memory.open
       const eventual = casesFor({ consistency: 'eventual', open })
-      const durable = casesFor({ consistency: 'atomic', open, reopen: (store) => store })
+      const durable = casesFor({ consistency: 'atomic', open, another: (store) => store, reopen: (store) => store })
       assert.ok(eventual.length > 15 && eventual.every(({ needs }) => needs === 'store'))
       assert.equal(durable.length, storeCases.length)
       assert.ok(casesFor(memory).length < storeCases.length)

@@ -1,6 +1,6 @@
 import type { AtomicStore } from '../contract.ts'
 import { type BucketState, type Decision, makeRate, type Rate } from '../gcra.ts'
-import { answer, atomicCase, check, durable, equal, listAll, START, type StoreCase, throws } from './case.ts'
+import { answer, atomicCase, check, durable, equal, listAll, START, type StoreCase, shared, throws } from './case.ts'
 
 const RACERS = 1000
 const HOUR = 3_600_000
@@ -14,6 +14,22 @@ export const bucketCases: readonly StoreCase[] = [
       const decisions = await Promise.all(Array.from({ length: RACERS }, () => consume(store, 'n', rate, 1)))
       equal(decisions.filter(({ admitted }) => admitted === true).length, quota, 'Admitted')
       equal(decisions.filter(({ admitted }) => admitted === false).length, RACERS - quota, 'Refused')
+    }),
+  ),
+  atomicCase('consume() admits exactly 100 of 10,000 racers', async ({ store }) => {
+    const rate = makeRate(100, 60)
+    const decisions = await Promise.all(Array.from({ length: 10_000 }, () => consume(store, 'n', rate, 1)))
+    equal(decisions.filter(({ admitted }) => admitted === true).length, 100, 'Admitted')
+    equal(decisions.filter(({ admitted }) => admitted === false).length, 9_900, 'Refused')
+  }),
+  shared(
+    atomicCase('consume() admits exactly 100 of 1000 racers on two connections', async ({ store, another }) => {
+      const stores: AtomicStore[] = [store, await another()]
+      const rate = makeRate(100, 60)
+      const decisions = await Promise.all(
+        Array.from({ length: RACERS }, (_, i) => consume(stores[i % 2]!, 'n', rate, 1)),
+      )
+      equal(decisions.filter(({ admitted }) => admitted === true).length, 100, 'Admitted')
     }),
   ),
   atomicCase('consume() answers admitted as a boolean and one state for each charge', async ({ store }) => {

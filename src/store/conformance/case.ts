@@ -1,5 +1,13 @@
 import type { Clock } from '../../clock.ts'
-import { type AtomicStore, type Awaitable, isPending, type Json, type Page, type Store } from '../contract.ts'
+import {
+  type AtomicStore,
+  type Awaitable,
+  isPending,
+  type Json,
+  MAX_VALUE_BYTES,
+  type Page,
+  type Store,
+} from '../contract.ts'
 
 /** How the suite reaches the store under test. What a store cannot do is said here, by its type: no case is skipped. */
 export interface StoreHarness {
@@ -7,6 +15,10 @@ export interface StoreHarness {
   readonly consistency: Store['consistency']
   /** An empty store, independent of every other, that decides by `clock`. */
   open(clock: Clock): Awaitable<Store>
+  /** Most bytes of JSON that the store takes in one value; 48 KiB unless told. */
+  readonly maxValueBytes?: number
+  /** Stores that several connections can share: one more over what `store` holds, while `store` stays open. */
+  another?(store: Store, clock: Clock): Awaitable<Store>
   /** Durable stores only: ends `store` as its process might end, and opens again what it held. */
   reopen?(store: Store, clock: Clock): Awaitable<Store>
 }
@@ -18,6 +30,8 @@ export interface StoreCase {
   readonly needs: 'store' | 'atomic'
   /** Whether only a harness with `reopen` must meet it. */
   readonly durable: boolean
+  /** Whether only a harness with `another` must meet it. */
+  readonly shared: boolean
   run(harness: StoreHarness): Promise<void>
 }
 
@@ -25,8 +39,12 @@ export interface StoreCase {
 export interface Bench<T extends Store> {
   readonly store: T
   readonly clock: TestClock
+  /** Most bytes of JSON in one value. */
+  readonly maxValueBytes: number
   /** Ends the store and opens it again; throws when the harness cannot. */
   reopen(): Promise<T>
+  /** One more connection to what the store holds, closed after the case; throws when the harness cannot. */
+  another(): Promise<T>
 }
 
 /** A clock that a case moves. */
@@ -40,17 +58,22 @@ export const START = 1_780_000_000_000
 
 /** A requirement of every `Store`. */
 export function storeCase(name: string, body: (bench: Bench<Store>) => Promise<void>): StoreCase {
-  return { name, needs: 'store', durable: false, run: (harness) => withBench(harness, body) }
+  return { name, needs: 'store', durable: false, shared: false, run: (harness) => withBench(harness, body) }
 }
 
 /** A requirement of every `AtomicStore`. */
 export function atomicCase(name: string, body: (bench: Bench<AtomicStore>) => Promise<void>): StoreCase {
-  return { name, needs: 'atomic', durable: false, run: (harness) => withBench(harness, body) }
+  return { name, needs: 'atomic', durable: false, shared: false, run: (harness) => withBench(harness, body) }
 }
 
 /** The same requirement for stores that outlive their process. */
 export function durable(storeCase: StoreCase): StoreCase {
   return { ...storeCase, durable: true }
+}
+
+/** The same requirement for stores that several connections can share. */
+export function shared(storeCase: StoreCase): StoreCase {
+  return { ...storeCase, shared: true }
 }
 
 /** Fails unless `actual` equals `expected` to the depth of plain data. */
@@ -114,9 +137,18 @@ async function withBench<T extends Store>(
     store = (await harness.reopen(store, clock)) as T
     return store
   }
+  const others: Store[] = []
+  const another = async (): Promise<T> => {
+    if (harness.another === undefined) throw new Error('This harness has one connection alone.')
+    const other = (await harness.another(store, clock)) as T
+    others.push(other)
+    return other
+  }
+  const { maxValueBytes = MAX_VALUE_BYTES } = harness
   try {
-    await body({ store, clock, reopen })
+    await body({ store, clock, maxValueBytes, reopen, another })
   } finally {
+    for (const other of others) await other.close()
     await store.close()
   }
 }

@@ -1,7 +1,9 @@
-import { type Json, MAX_VALUE_BYTES, type Store } from '../contract.ts'
-import { answer, check, durable, equal, listAll, START, type StoreCase, storeCase, throws } from './case.ts'
+import type { Json, Store } from '../contract.ts'
+import { answer, check, durable, equal, listAll, START, type StoreCase, shared, storeCase, throws } from './case.ts'
 
 const HOUR = 3_600_000
+/** How many writes a case has under way together. */
+const AT_ONCE = 100
 const KEY = { partition: 'p', name: 'n' }
 
 const VALUES: readonly Json[] = [
@@ -99,11 +101,11 @@ export const recordCases: readonly StoreCase[] = [
     }
     equal(await answer(store.get(KEY)), null, 'get()')
   }),
-  storeCase('a value of 48 KiB fits, one byte more is a RangeError', async ({ store }) => {
-    const full = 'x'.repeat(MAX_VALUE_BYTES - 2)
+  storeCase('a value of the most bytes (48 KiB) fits, one more is a RangeError', async ({ store, maxValueBytes }) => {
+    const full = 'x'.repeat(maxValueBytes - 2)
     await store.set(KEY, full, null)
     equal((await answer(store.get(KEY)))?.value, full, 'The full value')
-    const wide = 'é'.repeat((MAX_VALUE_BYTES - 2) / 2)
+    const wide = 'é'.repeat((maxValueBytes - 2) / 2)
     await store.set(KEY, wide, null)
     await throws('RangeError', () => store.set(KEY, `${full}x`, null), 'set() of one byte more')
     await throws('RangeError', () => store.set(KEY, `${wide}x`, null), 'set() of one byte more in UTF-8')
@@ -115,14 +117,21 @@ export const recordCases: readonly StoreCase[] = [
     }
     equal(await answer(store.get(KEY)), null, 'get()')
   }),
-  storeCase('list() pages over 250 records, each once, in the order of encoded names', async ({ store }) => {
-    const names = Array.from({ length: 250 }, (_, i) => `n ${i}`)
-    for (const name of names) await store.set({ partition: 'p', name }, { name }, null)
+  storeCase('list() pages over 10,000 records, each once, in the order of encoded names', async ({ store }) => {
+    const names = Array.from({ length: 10_000 }, (_, i) => `n ${i}`)
+    for (let i = 0; i < names.length; i += AT_ONCE) {
+      await Promise.all(
+        names.slice(i, i + AT_ONCE).map(async (name) => store.set({ partition: 'p', name }, name, null)),
+      )
+    }
     await store.set({ partition: 'q', name: 'n 0' }, 'another partition', null)
-    equal(await listAll(store, 'p'), Object.fromEntries(names.map((name) => [name, { name }])), 'list()')
-    const first = await answer(store.list('p', '', null))
-    check(first.cursor !== null, 'The first page of 250 has a cursor.')
-    const order = first.entries.map(({ name }) => encodeURIComponent(name))
+    const listed = await listAll(store, 'p')
+    equal(Object.keys(listed).length, names.length, 'Records of all pages')
+    check(
+      names.every((name) => listed[name] === name),
+      'A record came with the value of another.',
+    )
+    const order = Object.keys(listed).map(encodeURIComponent)
     equal(order, [...order].sort(), 'The order')
   }),
   storeCase('list() takes a prefix literally, over pages', async ({ store }) => {
@@ -150,6 +159,17 @@ export const recordCases: readonly StoreCase[] = [
     await throws('StoreOutage', () => store.list('p', '', null), 'list()')
     await store.close()
   }),
+  shared(
+    storeCase('two connections see what either wrote', async ({ store, another }) => {
+      const other = await another()
+      await store.set(KEY, 'from the first', null)
+      equal((await answer(other.get(KEY)))?.value, 'from the first', 'get() by the second')
+      await other.set(KEY, 'from the second', null)
+      equal((await answer(store.get(KEY)))?.value, 'from the second', 'get() by the first')
+      await other.delete(KEY)
+      equal(await answer(store.get(KEY)), null, 'get() after delete() by the second')
+    }),
+  ),
   durable(
     storeCase('a reopened store holds what was acknowledged', async ({ store, clock, reopen }) => {
       await store.set(KEY, { kept: true }, START + 1000)

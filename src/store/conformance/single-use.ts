@@ -1,7 +1,7 @@
-import { type Json, MAX_VALUE_BYTES } from '../contract.ts'
-import { answer, atomicCase, check, durable, equal, listAll, START, type StoreCase, throws } from './case.ts'
+import { type AtomicStore, type Json, MAX_VALUE_BYTES } from '../contract.ts'
+import { answer, atomicCase, check, durable, equal, listAll, START, type StoreCase, shared, throws } from './case.ts'
 
-const RACERS = 100
+const RACERS = 1000
 const HOUR = 3_600_000
 const KEY = { partition: 'p', name: 'n' }
 
@@ -143,6 +143,18 @@ export const singleUseCases: readonly StoreCase[] = [
     await throws('StoreOutage', () => store.take(KEY), 'take()')
     await throws('StoreOutage', () => store.swap(KEY, null, 1, null), 'swap()')
   }),
+  shared(
+    atomicCase('claim(), take() and swap() have one winner among racers on two connections', async (bench) => {
+      const stores: AtomicStore[] = [bench.store, await bench.another()]
+      const on = (i: number): AtomicStore => stores[i % 2]!
+      const claimed = await race(RACERS, (i) => on(i).claim(KEY, START + HOUR))
+      equal(claimed.filter((one) => one === true).length, 1, 'Winners of claim()')
+      const taken = await race(RACERS, (i) => on(i).take(KEY))
+      equal(taken.filter((one) => one !== null).length, 1, 'Winners of take()')
+      const swapped = await race(RACERS, (i) => on(i).swap(KEY, null, i, null))
+      equal(swapped.filter((one) => one !== null).length, 1, 'Winners of swap()')
+    }),
+  ),
   durable(
     atomicCase('a reopened store keeps claims, versions and what was taken', async ({ store, reopen }) => {
       await store.claim({ partition: 'p', name: 'claimed' }, START + 1000)

@@ -5,6 +5,7 @@ import { type Clock, systemClock } from '../src/clock.ts'
 import {
   checkExpiry,
   decodeName,
+  decodeValue,
   encodeListedName,
   encodePart,
   encodeValue,
@@ -200,6 +201,5 @@ function stored(record: SqlRecord): Stored
 function stored(record: SqlRecord | null): Stored | null
 function stored(record: SqlRecord | null): Stored | null {
   if (record === null) return null
-  const value = answered(() => JSON.parse(record.json) as Json)
-  return { value, version: record.version, expiresAt: record.expiresAt }
+  return { value: decodeValue(record.json), version: record.version, expiresAt: record.expiresAt }
 }

@@ -18,6 +18,7 @@ export type EventType =
   | 'host.refused'
   | 'limit.refused'
   | 'path.refused'
+  | 'store.lost'
   | 'store.outage'
   | 'validation.refused'
 

@@ -67,6 +67,7 @@ export class KitBase {
   readonly clock: Clock
   readonly events: EventQueue
   readonly formatProblem: ProblemFormat | undefined
+  readonly #watched = new WeakSet<AtomicStore>()
 
   /** @throws {TypeError} naming the option that is missing or wrong, and the mend. */
   constructor(owner: string, options: KitOptions) {
@@ -85,6 +86,29 @@ export class KitBase {
     this.clock = clock
     this.events = new EventQueue(events === undefined ? [lineSink(platform.log)] : [events].flat(), clock)
     this.formatProblem = formatProblem
+    if (this.store) this.watch(this.store)
+  }
+
+  /** Makes events of what a store notices. */
+  watch(store: AtomicStore): void {
+    if (store.watch === undefined || this.#watched.has(store)) return
+    this.#watched.add(store)
+    store.watch(({ type, reason }) => {
+      this.events.push({
+        type: `store.${type}`,
+        level: 'error',
+        at: this.clock.now(),
+        method: '',
+        path: '',
+        address: 'unknown',
+        principal: null,
+        reason: eventText(reason),
+        resource: eventText(store.name),
+        origin: null,
+        userAgent: null,
+        count: 1,
+      })
+    })
   }
 }
 
@@ -178,6 +202,7 @@ export class Kit implements Exchange {
 
   /** The app's store, or the layer's own. @throws {SetupError} naming both ways to give one. */
   store(owner: string, own?: AtomicStore): AtomicStore {
+    if (own) this.base.watch(own)
     const store = own ?? this.base.store
     if (store) return store
     throw new SetupError(`${owner}: store is missing. Give security() or ${owner} one, such as store: memoryStore().`)

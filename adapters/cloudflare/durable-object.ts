@@ -4,6 +4,7 @@ import {
   type AtomicStore,
   checkExpiry,
   decodeName,
+  decodeValue,
   encodeListedName,
   encodePart,
   encodeValue,
@@ -224,5 +225,5 @@ function stored(record: SqlRecord | null): Stored | null {
 }
 
 function storedOf({ json, version, expiresAt }: SqlRecord): Stored {
-  return { value: JSON.parse(json) as Json, version, expiresAt }
+  return { value: decodeValue(json), version, expiresAt }
 }

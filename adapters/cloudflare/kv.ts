@@ -3,6 +3,7 @@ import { type Clock, systemClock } from '../../src/clock.ts'
 import {
   checkExpiry,
   decodeName,
+  decodeValue,
   encodeListedName,
   encodePart,
   encodeValue,
@@ -96,7 +97,7 @@ class KvStore implements Store {
 
   #live(text: string | null): Stored | null {
     if (text === null) return null
-    const record = JSON.parse(text) as Stored
+    const record = decodeValue(text) as unknown as Stored
     return record.expiresAt === null || this.#clock.now() < record.expiresAt ? record : null
   }
 

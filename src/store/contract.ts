@@ -158,6 +158,15 @@ export function encodeValue(value: Json): string {
   return text
 }
 
+/** The value of a JSON text that {@link encodeValue} made. @throws {StoreOutage} for any other; it repeats nothing of the text. */
+export function decodeValue(text: string): Json {
+  try {
+    return JSON.parse(text) as Json
+  } catch {
+    throw new StoreOutage('A stored value is not JSON: something else wrote into the store.')
+  }
+}
+
 /** @throws {RangeError} unless `expiresAt` is null or a safe integer of milliseconds. */
 export function checkExpiry(expiresAt: number | null): void {
   if (expiresAt !== null && !Number.isSafeInteger(expiresAt)) {

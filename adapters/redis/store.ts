@@ -1,0 +1,271 @@
+import { randomBytes, toHex } from '../../src/bytes.ts'
+import { type Clock, systemClock } from '../../src/clock.ts'
+import {
+  type AtomicStore,
+  checkExpiry,
+  decodeName,
+  decodeValue,
+  encodeListedName,
+  encodePart,
+  encodeValue,
+  isHashed,
+  type Json,
+  type Listed,
+  PAGE_SIZE,
+  type Page,
+  type Stored,
+  type StoreKey,
+  type StoreNotice,
+  StoreOutage,
+} from '../../src/store/contract.ts'
+import { type Charge, checkCharges, type Decision } from '../../src/store/gcra.ts'
+import { Commands, type RedisSend, type Reply, ticks } from './commands.ts'
+import { Consumer } from './consume.ts'
+import { Epoch } from './epoch.ts'
+import { CREATE, DELETE, GET, LIST, REPLACE, SET, TAKE } from './scripts.ts'
+
+/** What a {@link redisStore} takes. */
+export interface RedisStoreOptions {
+  /** Sends one command by your client, and gives Redis's reply. */
+  readonly send: RedisSend
+  /** Begins every key; at most 64 of `a-z A-Z 0-9 . _ : -`. `hinoban:` unless told. */
+  readonly prefix?: string
+  /**
+   * For Redis Cluster: keys carry one of 1,024 hash tags, so that all keys of a partition lie in one slot. It names other
+   * keys than without: a store does not find what was written in the other way.
+   */
+  readonly cluster?: boolean
+  /** Longest that a call may take, ms, 1 to 60,000; then it is a StoreOutage. 250 unless told. */
+  readonly deadlineMs?: number
+  /** Decides expiry and refill, for tests; Redis's own clock (TIME) unless told. */
+  readonly clock?: Clock
+}
+
+/** An {@link AtomicStore} in Redis. */
+export interface RedisStore extends AtomicStore {
+  /** Resolves when Redis answers, and throws StoreOutage when it does not: ask at start. */
+  ready(): Promise<void>
+}
+
+const SHARDS = 1024
+const VERSION_BYTES = 12
+
+/**
+ * State in Redis 6.2 or later (or what speaks its scripts), exact among all processes that share it. A decision is one round
+ * trip; decisions of one process that meet go together. Works with every client, by its own way to send a command:
+ *
+ * - `redis`: `send: (command) => client.sendCommand(command)`
+ * - `ioredis`: `send: ([name, ...args]) => client.call(name, ...args)`
+ * - Bun's own: `send: ([name, ...args]) => client.send(name, args)`
+ *
+ * What was acknowledged lasts as long as Redis keeps it. When Redis comes back with less (flushed, restarted without its
+ * data, an older copy), the next call notices: {@link AtomicStore.watch} tells it, buckets start full, and `claim`, `take` and
+ * `swap` throw {@link StoreOutage} until everything that this store claimed before has ended, 15 minutes to a day. What it
+ * cannot notice: an older copy whose lost single uses others have already made good in number. Set `maxmemory-policy
+ * noeviction`, or Redis forgets by itself.
+ *
+ * A call that takes longer than the deadline, or finds Redis failing 5 times in a row, throws {@link StoreOutage} and never hangs.
+ * Values lie in Redis in the clear. `close()` ends this store; the client stays yours.
+ *
+ * @throws {TypeError | RangeError} naming the option that is wrong
+ *
+ * @example
+ * const client = await createClient({ url, disableOfflineQueue: true }).connect()
+ * const store = redisStore({ send: (command) => client.sendCommand(command) })
+ */
+export function redisStore(options: RedisStoreOptions): RedisStore {
+  const { send, prefix = 'hinoban:', deadlineMs = 250 } = options
+  if (typeof send !== 'function') {
+    throw new TypeError('redisStore(): send is missing. Give it your client: (command) => client.sendCommand(command).')
+  }
+  if (!/^[\w.:-]{0,64}$/.test(prefix)) {
+    throw new RangeError('redisStore(): prefix must be at most 64 of a-z A-Z 0-9 . _ : -')
+  }
+  if (!Number.isInteger(deadlineMs) || deadlineMs < 1 || deadlineMs > 60_000) {
+    throw new RangeError('redisStore(): deadlineMs must be a whole number from 1 to 60,000.')
+  }
+  return new Redis({ ...options, prefix, deadlineMs })
+}
+
+/** What stands or falls together in Redis: all of it, or the keys of one hash tag. */
+interface Shard {
+  readonly root: string
+  readonly epoch: Epoch
+  readonly consumer: Consumer
+}
+
+class Redis implements RedisStore {
+  readonly name = 'redis'
+  readonly consistency = 'atomic'
+  readonly #commands: Commands
+  readonly #prefix: string
+  readonly #isCluster: boolean
+  readonly #deadlineMs: number
+  readonly #clock: Clock
+  readonly #now: () => string
+  readonly #shards = new Map<number, Shard>()
+  readonly #listeners: ((notice: StoreNotice) => void)[] = []
+  #closed = false
+
+  constructor(options: RedisStoreOptions & { readonly prefix: string; readonly deadlineMs: number }) {
+    const { send, prefix, cluster = false, deadlineMs, clock } = options
+    this.#commands = new Commands(send)
+    this.#prefix = prefix
+    this.#isCluster = cluster
+    this.#deadlineMs = deadlineMs
+    this.#clock = clock ?? systemClock
+    this.#now = clock === undefined ? () => '' : () => String(clock.now())
+  }
+
+  async ready(): Promise<void> {
+    await this.#shard('').epoch.learn(false, this.#dueAt())
+  }
+
+  watch(listener: (notice: StoreNotice) => void): void {
+    this.#listeners.push(listener)
+  }
+
+  async get(key: StoreKey): Promise<Stored | null> {
+    const [record] = this.#keysOf(key.partition, encodePart(key.name))
+    return stored(await this.#commands.run(GET, [record!], [this.#now()], this.#dueAt()))
+  }
+
+  async set(key: StoreKey, value: Json, expiresAt: number | null): Promise<void> {
+    checkExpiry(expiresAt)
+    const name = encodeListedName(key.name)
+    const json = encodeValue(value)
+    const keys = this.#keysOf(key.partition, name)
+    const args = [this.#now(), name, newVersion(), endsOf(expiresAt), json]
+    await this.#commands.run(SET, keys, args, this.#dueAt())
+  }
+
+  async delete(key: StoreKey): Promise<void> {
+    const name = encodePart(key.name)
+    await this.#commands.run(DELETE, this.#keysOf(key.partition, name, true), [name], this.#dueAt())
+  }
+
+  async list(partition: string, prefix: string, cursor: string | null): Promise<Page> {
+    const begin = encodeListedName(prefix)
+    const dueAt = this.#dueAt()
+    const [, index] = this.#keysOf(partition, '')
+    // Names come in order after the cursor, up to one past the page: \x7f is above every character of an encoded name.
+    const range = [cursor === null ? `[${begin}` : `(${cursor}`, `(${begin}\x7f`, String(PAGE_SIZE + 1)]
+    const reply = (await this.#commands.run(LIST, [index!], [this.#now(), ...range], dueAt)) as readonly string[]
+    const now = Number(reply[0])
+    const names = reply.slice(1, PAGE_SIZE + 1)
+    const entries: Listed[] = []
+    if (names.length > 0) {
+      const records = names.map((name) => this.#keysOf(partition, name)[0]!)
+      const texts = (await this.#commands.call(['MGET', ...records], records[0]!, dueAt)) as readonly Reply[]
+      for (const [i, name] of names.entries()) {
+        const record = stored(texts[i] ?? null)
+        const isLive = record !== null && (record.expiresAt === null || now < record.expiresAt)
+        if (isLive) entries.push({ name: decodeName(name), ...record })
+      }
+    }
+    return { entries, cursor: reply.length > PAGE_SIZE + 1 ? names.at(-1)! : null }
+  }
+
+  async claim(key: StoreKey, expiresAt: number): Promise<boolean> {
+    checkExpiry(expiresAt)
+    return (await this.#write(CREATE, key.partition, encodePart(key.name), 'true', expiresAt, [])) !== null
+  }
+
+  async take(key: StoreKey): Promise<Stored | null> {
+    const name = encodePart(key.name)
+    const keys = this.#keysOf(key.partition, name, true)
+    const { epoch } = this.#shard(key.partition)
+    const reply = await epoch.run(TAKE, keys, [name], 0, this.#dueAt())
+    return stored(reply[2] ?? null)
+  }
+
+  async swap(key: StoreKey, version: string | null, value: Json, expiresAt: number | null): Promise<string | null> {
+    checkExpiry(expiresAt)
+    const name = encodeListedName(key.name)
+    const json = encodeValue(value)
+    return version === null
+      ? this.#write(CREATE, key.partition, name, json, expiresAt, [])
+      : this.#write(REPLACE, key.partition, name, json, expiresAt, [version])
+  }
+
+  async consume(partition: string, charges: readonly Charge[]): Promise<Decision> {
+    checkCharges(charges)
+    const shard = this.#shard(partition)
+    const root = `${shard.root}b:${encodePart(partition)}:`
+    const keys = charges.map(({ name }) => root + encodePart(name))
+    if (this.#closed) throw new StoreOutage('The Redis store is closed.')
+    return shard.consumer.decide(charges, keys, this.#dueAt())
+  }
+
+  async close(): Promise<void> {
+    this.#closed = true
+    this.#commands.close()
+  }
+
+  async #write(
+    script: typeof CREATE,
+    partition: string,
+    name: string,
+    json: string,
+    expiresAt: number | null,
+    expected: readonly string[],
+  ): Promise<string | null> {
+    const { epoch } = this.#shard(partition)
+    const lifeMs = expiresAt === null ? 0 : expiresAt - this.#clock.now()
+    const version = newVersion()
+    const args = [name, version, endsOf(expiresAt), json, ...expected]
+    const reply = await epoch.run(script, this.#keysOf(partition, name), args, lifeMs, this.#dueAt())
+    return reply[0] === 'done' ? version : null
+  }
+
+  /** The keys of a record and of its partition's index. A name that `list` cannot give back is in no index. */
+  #keysOf(partition: string, name: string, always = false): readonly string[] {
+    const { root } = this.#shard(partition)
+    const encoded = encodePart(partition)
+    const record = `${root}r:${encoded}:${name}`
+    return isHashed(name) && !always ? [record] : [record, `${root}i:${encoded}`, `${root}d:${encoded}`]
+  }
+
+  #shard(partition: string): Shard {
+    const number = this.#isCluster ? shardOf(encodePart(partition)) : 0
+    let shard = this.#shards.get(number)
+    if (shard === undefined) {
+      const root = this.#isCluster ? `${this.#prefix}{${number}}:` : this.#prefix
+      const onLoss = (reason: string): void => {
+        for (const listener of this.#listeners) listener({ type: 'lost', reason })
+      }
+      const epoch = new Epoch(this.#commands, [`${root}epoch`, `${root}sequence`], this.#now, onLoss)
+      shard = { root, epoch, consumer: new Consumer(this.#commands, epoch, this.#now) }
+      this.#shards.set(number, shard)
+    }
+    return shard
+  }
+
+  #dueAt(): number {
+    return ticks.now() + this.#deadlineMs
+  }
+}
+
+/** FNV-1a. Whoever picks partitions that share a tag makes one slot busier, as with one partition. */
+function shardOf(encoded: string): number {
+  let hash = 0x811c9dc5
+  for (let i = 0; i < encoded.length; i++) hash = Math.imul(hash ^ encoded.charCodeAt(i), 0x01000193)
+  return (hash >>> 0) % SHARDS
+}
+
+function newVersion(): string {
+  return toHex(randomBytes(VERSION_BYTES))
+}
+
+function endsOf(expiresAt: number | null): string {
+  return expiresAt === null ? '-' : String(expiresAt)
+}
+
+/** Reads `version expiresAt json`. */
+function stored(text: Reply): Stored | null {
+  if (text === null) return null
+  const found = /^(\S+) (\S+) (.*)$/s.exec(String(text))
+  if (found === null) throw new StoreOutage('A record in Redis is none of ours.')
+  const [, version, ends, json] = found
+  return { value: decodeValue(json!), version: version!, expiresAt: ends === '-' ? null : Number(ends) }
+}

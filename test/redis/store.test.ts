@@ -1,0 +1,414 @@
+import { strict as assert } from 'node:assert'
+import fc from 'fast-check'
+import { afterAll, beforeAll, describe, test } from 'vitest'
+import { type RedisCommand, type RedisStoreOptions, redisStore } from '../../adapters/redis/index.ts'
+import { type AtomicStore, type StoreNotice, StoreOutage } from '../../src/store/contract.ts'
+import { type Bucket, type Charge, decide, makeRate } from '../../src/store/gcra.ts'
+import { connect, type TestClient } from './clients.ts'
+import { hasRedis, type RedisServer, startRedis } from './server.ts'
+
+const START = 1_780_000_000_000
+const MINUTE = 60_000
+const HOUR = 60 * MINUTE
+const KEY = { partition: 'p', name: 'n' }
+const TEN = makeRate(10, 60)
+
+if (!hasRedis) test.skip('redis > left out: there is no redis-server on this machine')
+
+describe.runIf(hasRedis)('redis > redisStore()', () => {
+  let server: RedisServer
+  let client: TestClient
+  beforeAll(async () => {
+    server = await startRedis()
+    client = await connect('ioredis', server.port)
+  })
+  afterAll(async () => {
+    client.close()
+    await server.stop()
+  })
+
+  /** A store under a prefix of its own, with the commands that it sent. */
+  function open(options: Partial<RedisStoreOptions> = {}): {
+    store: AtomicStore
+    prefix: string
+    sent: RedisCommand[]
+    notices: StoreNotice[]
+  } {
+    const sent: RedisCommand[] = []
+    const notices: StoreNotice[] = []
+    const prefix = options.prefix ?? `${crypto.randomUUID()}:`
+    const send: RedisStoreOptions['send'] = (command, key) => {
+      sent.push(command)
+      return client.send(command, key)
+    }
+    const store = redisStore({ send, prefix, deadlineMs: 5_000, ...options })
+    store.watch!((notice) => notices.push(notice))
+    return { store, prefix, sent, notices }
+  }
+
+  function stopped(): { at: number; now(): number } {
+    const clock = { at: START, now: () => clock.at }
+    return clock
+  }
+
+  test('names the option that is wrong', () => {
+    const { send } = client
+    assert.throws(() => redisStore({} as RedisStoreOptions), { name: 'TypeError', message: /send is missing/ })
+    assert.throws(() => redisStore({ send, prefix: 'a b' }), { name: 'RangeError', message: /prefix must be/ })
+    assert.throws(() => redisStore({ send, prefix: '{a}' }), { name: 'RangeError', message: /prefix must be/ })
+    for (const deadlineMs of [0, -1, 0.5, Number.NaN, 60_001]) {
+      assert.throws(() => redisStore({ send, deadlineMs }), { name: 'RangeError', message: /deadlineMs must be/ })
+    }
+  })
+
+  test('LIM-1 decides as the step in TypeScript does, over random schedules', async () => {
+    const rates = [TEN, makeRate(7, 60), makeRate(3, 1, 9), makeRate(1000, 0.5, 20), makeRate(13, 86_400)]
+    const charge = fc.record({
+      name: fc.constantFrom('a', 'b', 'c'),
+      rate: fc.nat(rates.length - 1),
+      cost: fc.integer({ min: -12, max: 12 }),
+    })
+    const call = fc.record({
+      stepMs: fc.oneof(fc.nat(2_000), fc.constantFrom(0, -1, -500, -HOUR, HOUR, 90 * MINUTE)),
+      charges: fc.uniqueArray(charge, { maxLength: 3, selector: ({ name }) => name }),
+    })
+    await fc.assert(
+      fc.asyncProperty(fc.array(call, { minLength: 1, maxLength: 25 }), async (calls) => {
+        const clock = stopped()
+        const { store } = open({ clock })
+        const kept = new Map<string, Bucket>()
+        for (const { stepMs, charges } of calls) {
+          clock.at += stepMs
+          const charged: Charge[] = charges.map(({ name, rate, cost }) => ({ name, rate: rates[rate]!, cost }))
+          const { decision, buckets } = decide(charged, clock.at, (name) => kept.get(name) ?? null)
+          assert.deepEqual(await store.consume('p', charged), decision)
+          for (const [i, bucket] of buckets.entries()) {
+            const { name } = charged[i]!
+            if (bucket && (kept.has(name) || bucket.tatUs > clock.at * 1000)) kept.set(name, bucket)
+          }
+        }
+      }),
+      { numRuns: 150 },
+    )
+  })
+
+  test('a decision is one round trip', async () => {
+    const { store, sent } = open()
+    await store.consume('p', [{ name: 'n', rate: TEN, cost: 1 }])
+    await settled()
+    sent.length = 0
+    await store.consume('p', [
+      { name: 'n', rate: TEN, cost: 1 },
+      { name: 'm', rate: TEN, cost: 1 },
+    ])
+    assert.deepEqual(
+      sent.map(([name]) => name),
+      ['EVALSHA'],
+    )
+  })
+
+  test('decisions that meet go together, and each counts', async () => {
+    const { store, sent } = open()
+    const rate = makeRate(100, 60)
+    const consume = async (i: number): Promise<boolean> =>
+      (await store.consume(`p${i % 2}`, [{ name: 'n', rate, cost: 1 }])).admitted
+    await consume(0)
+    sent.length = 0
+    const admitted = await Promise.all(Array.from({ length: 1000 }, (_, i) => consume(i)))
+    assert.equal(admitted.filter(Boolean).length, 199)
+    assert.ok(sent.length < 10, `${sent.length} commands for 1,000 decisions`)
+  })
+
+  test('a bucket or record that something else wrote is an outage for its call alone, and is not repeated', async () => {
+    const { store, prefix } = open()
+    const consume = async (name: string): Promise<unknown> => store.consume('p', [{ name, rate: TEN, cost: 1 }])
+    await server.command('SET', `${prefix}b:p:text`, 'secret text')
+    await server.command('RPUSH', `${prefix}b:p:list`, 'secret')
+    await server.command('SET', `${prefix}r:p:n`, 'version - {"secret"')
+    await server.command('RPUSH', `${prefix}r:p:list`, 'secret')
+    const [good, ...bad] = await Promise.allSettled([
+      consume('good'),
+      consume('text'),
+      consume('list'),
+      (async () => store.get(KEY))(),
+      (async () => store.get({ ...KEY, name: 'list' }))(),
+      (async () => store.take({ ...KEY, name: 'list' }))(),
+    ])
+    assert.equal(good.status, 'fulfilled')
+    for (const one of bad) {
+      assert.ok(one.status === 'rejected' && one.reason instanceof StoreOutage)
+      assert.doesNotMatch(inspect(one.reason), /secret/)
+    }
+  })
+
+  test('no key or value is in an error', async () => {
+    const { store } = open({ send: ([, ...args], key) => client.send(['NO-SUCH-COMMAND', ...args], key) })
+    const outage = await rejected(async () => store.set({ partition: 'p', name: 'secret-name' }, 'secret-value', null))
+    assert.doesNotMatch(inspect(outage), /secret-/)
+    const refused = await startRedis('--rename-command', 'SET', '')
+    const other = await connect('ioredis', refused.port)
+    const broken = redisStore({ send: other.send })
+    const fault = await rejected(async () => broken.set({ partition: 'p', name: 'secret-name' }, 'secret-value', null))
+    assert.doesNotMatch(inspect(fault), /secret-/)
+    other.close()
+    await refused.stop()
+  })
+
+  test('says what to set when Redis is a cluster', async () => {
+    const { store } = open({
+      send: () => Promise.reject(new Error("CROSSSLOT Keys in request don't hash to the same slot")),
+    })
+    const { message, cause } = await rejected(async () => store.get(KEY))
+    assert.match(message, /cluster: true/)
+    assert.equal((cause as { code?: string }).code, 'CROSSSLOT')
+  })
+
+  test('scripts that Redis forgot are sent again', async () => {
+    const { store, sent } = open()
+    await store.set(KEY, 1, null)
+    await store.consume('p', [{ name: 'n', rate: TEN, cost: 4 }])
+    await server.command('SCRIPT', 'FLUSH')
+    assert.equal((await store.get(KEY))?.value, 1)
+    assert.equal((await store.consume('p', [{ name: 'n', rate: TEN, cost: 6 }])).admitted, true)
+    assert.equal((await store.consume('p', [{ name: 'n', rate: TEN, cost: 1 }])).admitted, false)
+    assert.ok(sent.some(([name]) => name === 'EVAL'))
+  })
+
+  test('at most 256 commands are under way, and 16,384 wait', async () => {
+    let underWay = 0
+    let most = 0
+    const answers: (() => void)[] = []
+    const { store } = open({
+      send: () => {
+        most = Math.max(most, ++underWay)
+        return new Promise((resolve) =>
+          answers.push(() => {
+            underWay--
+            resolve(null)
+          }),
+        )
+      },
+    })
+    const calls = Array.from({ length: 256 + 16_384 + 10 }, (_, i) =>
+      (async () => store.get({ partition: 'p', name: `${i}` }))().then(
+        () => 'answered',
+        (error: Error) => error.message,
+      ),
+    )
+    const drain = setInterval(() => {
+      for (const answer of answers.splice(0)) answer()
+    }, 0)
+    const outcomes = await Promise.all(calls)
+    clearInterval(drain)
+    assert.equal(most, 256)
+    assert.equal(outcomes.filter((one) => /Too many commands/.test(one)).length, 10)
+    assert.equal(outcomes.filter((one) => one === 'answered').length, 256 + 16_384)
+  })
+
+  describe('leaves nothing behind', () => {
+    test('every key of what ends has a time to live, an hour past its end', async () => {
+      const clock = stopped()
+      const { store, prefix } = open({ clock })
+      await store.claim({ partition: 'p', name: 'short' }, START + MINUTE)
+      await store.claim({ partition: 'p', name: 'long' }, START + 5 * MINUTE)
+      await store.claim({ partition: 'p', name: 'x'.repeat(500) }, START + MINUTE)
+      await store.consume('p', [{ name: 'n', rate: TEN, cost: 10 }])
+      const ttls = await ttlsOf(prefix)
+      assert.deepEqual(minutes(ttls), {
+        'b:p:n': 2,
+        'd:p': 65,
+        'i:p': 65,
+        'r:p:long': 65,
+        'r:p:short': 61,
+        hashed: 61,
+        epoch: -1,
+        sequence: -1,
+      })
+    })
+
+    test('an index with a record that never ends stays', async () => {
+      const { store, prefix } = open({ clock: stopped() })
+      await store.claim({ partition: 'p', name: 'ends' }, START + MINUTE)
+      await store.set({ partition: 'p', name: 'stays' }, 1, null)
+      await store.claim({ partition: 'p', name: 'ends too' }, START + 5 * MINUTE)
+      const ttls = minutes(await ttlsOf(prefix))
+      assert.deepEqual([ttls['i:p'], ttls['d:p'], ttls['r:p:stays']], [-1, 65, -1])
+    })
+
+    test('index entries of what ended an hour ago go as writes come', async () => {
+      const clock = stopped()
+      const { store, prefix } = open({ clock })
+      for (let i = 0; i < 8; i++) await store.claim({ partition: 'p', name: `${i}` }, START + 1)
+      clock.at = START + HOUR + 1
+      for (let i = 0; i < 2; i++) await store.set({ partition: 'p', name: 'new' }, i, null)
+      assert.deepEqual(await server.command('ZRANGE', `${prefix}i:p`, '0', '-1'), ['new'])
+    })
+
+    test('a bucket that is full again lasts a minute, one that never was used is no key', async () => {
+      const { store, prefix } = open({ clock: stopped() })
+      await store.consume('p', [{ name: 'n', rate: TEN, cost: 3 }])
+      await store.consume('p', [{ name: 'n', rate: TEN, cost: -3 }])
+      await store.consume('p', [{ name: 'unused', rate: TEN, cost: 0 }])
+      const ttls = minutes(await ttlsOf(prefix))
+      assert.deepEqual([ttls['b:p:n'], ttls['b:p:unused']], [1, undefined])
+    })
+
+    async function ttlsOf(prefix: string): Promise<Record<string, number>> {
+      const keys = (await server.command('KEYS', `${prefix}*`)) as string[]
+      const entries = keys.map(async (key) => {
+        const name = key.slice(prefix.length)
+        return [name.length > 100 ? 'hashed' : name, Number(await server.command('PTTL', key))] as const
+      })
+      return Object.fromEntries(await Promise.all(entries))
+    }
+
+    function minutes(ttls: Record<string, number>): Record<string, number> {
+      return Object.fromEntries(
+        Object.entries(ttls).map(([key, ttl]) => [key, ttl < 0 ? ttl : Math.round(ttl / MINUTE)]),
+      )
+    }
+  })
+
+  describe('when Redis lost data', () => {
+    test('limits start full, single use is an outage for every process until old claims have ended', async () => {
+      const clock = stopped()
+      const { store, prefix, notices } = open({ clock })
+      const other = open({ clock, prefix })
+      await store.claim(KEY, START + 30 * MINUTE)
+      await other.store.claim({ ...KEY, name: 'of another process' }, START + MINUTE)
+      await store.consume('p', [{ name: 'n', rate: TEN, cost: 10 }])
+      await drop(prefix)
+      await assert.rejects(async () => store.claim(KEY, START + HOUR), StoreOutage)
+      await assert.rejects(async () => other.store.claim(KEY, START + HOUR), StoreOutage)
+      const newcomer = open({ clock, prefix })
+      await assert.rejects(async () => newcomer.store.claim(KEY, START + HOUR), StoreOutage)
+      await assert.rejects(async () => store.take(KEY), StoreOutage)
+      await assert.rejects(async () => store.swap(KEY, null, 1, null), StoreOutage)
+      assert.equal((await store.consume('p', [{ name: 'n', rate: TEN, cost: 10 }])).admitted, true)
+      await store.set(KEY, 'plain state works', START + 2 * MINUTE)
+      assert.equal((await other.store.get(KEY))?.value, 'plain state works')
+      clock.at = START + 30 * MINUTE - 1
+      await assert.rejects(async () => store.claim(KEY, START + HOUR), StoreOutage)
+      clock.at = START + 30 * MINUTE
+      assert.equal(await store.claim(KEY, START + HOUR), true)
+      assert.equal(await newcomer.store.claim(KEY, START + HOUR), false)
+      assert.deepEqual(notices, [{ type: 'lost', reason: 'flushed' }])
+      assert.deepEqual(other.notices, [{ type: 'lost', reason: 'flushed' }])
+      assert.deepEqual(newcomer.notices, [])
+    })
+
+    test('a decision notices too', async () => {
+      const { store, prefix, notices } = open()
+      const consume = async (): Promise<unknown> => store.consume('p', [{ name: 'n', rate: TEN, cost: 1 }])
+      await consume()
+      await drop(prefix)
+      await new Promise((resolve) => setTimeout(resolve, 1_100))
+      await consume()
+      await settled()
+      assert.deepEqual(notices, [{ type: 'lost', reason: 'flushed' }])
+    })
+
+    test('the many who notice at once agree on one epoch', async () => {
+      const clock = stopped()
+      const { store, prefix, notices } = open({ clock })
+      await store.claim(KEY, START + MINUTE)
+      await drop(prefix)
+      const claims = Array.from({ length: 200 }, (_, i) =>
+        (async () => store.claim({ ...KEY, name: `${i}` }, START + HOUR))(),
+      )
+      assert.ok((await Promise.allSettled(claims)).every(({ status }) => status === 'rejected'))
+      assert.equal(notices.length, 1)
+      clock.at = START + 15 * MINUTE
+      assert.equal(await store.claim(KEY, START + HOUR), true)
+    })
+
+    test('a first start, and a process that starts later, are no loss', async () => {
+      const { store, prefix, notices } = open()
+      assert.equal(await store.claim(KEY, Date.now() + HOUR), true)
+      const later = open({ prefix })
+      assert.equal(await later.store.claim(KEY, Date.now() + HOUR), false)
+      assert.deepEqual([notices, later.notices], [[], []])
+    })
+
+    test('an older copy is noticed: a claim it lacks cannot be made twice', async () => {
+      const own = await startRedis('--dbfilename', 'copy.rdb')
+      const link = await connect('redis', own.port)
+      const notices: StoreNotice[] = []
+      const store = redisStore({ send: link.send, deadlineMs: 2_000 })
+      store.watch!((notice) => notices.push(notice))
+      const key = (name: string) => ({ partition: 'p', name })
+      assert.equal(await store.claim(key('kept'), Date.now() + HOUR), true)
+      await own.command('SAVE')
+      assert.equal(await store.claim(key('lost'), Date.now() + HOUR), true)
+      await own.kill()
+      await own.start()
+      await eventually(async () => store.get(key('kept')))
+      await assert.rejects(async () => store.claim(key('lost'), Date.now() + HOUR), /lost data/)
+      assert.deepEqual(notices, [{ type: 'lost', reason: 'rolled_back' }])
+      link.close()
+      await own.stop()
+    })
+
+    test('a restart with appendfsync always loses nothing, and nothing is said', async () => {
+      const own = await startRedis('--appendonly', 'yes', '--appendfsync', 'always')
+      const link = await connect('redis', own.port)
+      const notices: StoreNotice[] = []
+      const store = redisStore({ send: link.send, deadlineMs: 2_000 })
+      store.watch!((notice) => notices.push(notice))
+      await store.claim(KEY, Date.now() + HOUR)
+      await store.consume('p', [{ name: 'n', rate: makeRate(10, 86_400), cost: 10 }])
+      await own.kill()
+      await own.start()
+      await eventually(async () => store.get(KEY))
+      assert.equal(await store.claim(KEY, Date.now() + HOUR), false)
+      assert.equal((await store.consume('p', [{ name: 'n', rate: makeRate(10, 86_400), cost: 1 }])).admitted, false)
+      assert.deepEqual(notices, [])
+      link.close()
+      await own.stop()
+    })
+
+    /** What FLUSHALL does, for one prefix. */
+    async function drop(prefix: string): Promise<void> {
+      await server.command('DEL', ...((await server.command('KEYS', `${prefix}*`)) as [string]))
+    }
+  })
+
+  test('ready() tells whether Redis answers', async () => {
+    const { send } = client
+    await redisStore({ send }).ready()
+    const dead = redisStore({ send: () => Promise.reject(new Error('connect ECONNREFUSED')) })
+    await assert.rejects(async () => dead.ready(), StoreOutage)
+  })
+})
+
+/** What a decision does after it was told. */
+function settled(): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, 50))
+}
+
+async function rejected(call: () => Promise<unknown>): Promise<Error> {
+  try {
+    await call()
+  } catch (error) {
+    return error as Error
+  }
+  throw new Error('It was not rejected.')
+}
+
+/** An error with its causes and every property. */
+function inspect(error: unknown): string {
+  if (!(error instanceof Error)) return JSON.stringify(error) ?? 'undefined'
+  const own = Object.getOwnPropertyNames(error).map((name) => Reflect.get(error, name) as unknown)
+  return `${error} ${own.map(inspect).join(' ')}`
+}
+
+async function eventually<T>(call: () => PromiseLike<T>): Promise<T> {
+  for (let tries = 0; ; tries++) {
+    try {
+      return await call()
+    } catch (error) {
+      if (tries === 100) throw error
+      await new Promise((resolve) => setTimeout(resolve, 100))
+    }
+  }
+}

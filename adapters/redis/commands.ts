@@ -140,9 +140,9 @@ export class Commands {
 function outageOf(error: unknown): StoreOutage {
   const { name, message, code } = error as { name?: unknown; message?: unknown; code?: unknown }
   const text = String(message ?? error).split(', with args beginning with')[0]!
-  const word = typeof code === 'string' ? code : /^[A-Z]{3,}/.exec(text)?.[0]
+  const word = /^[A-Z]{3,}(?= )/.exec(text)?.[0] ?? (typeof code === 'string' ? code : null)
   const what = word === 'CROSSSLOT' ? 'Redis is a cluster: give redisStore() cluster: true.' : 'Redis could not answer.'
-  const cause = Object.assign(new Error(text), { name: String(name ?? 'Error'), code: word ?? null })
+  const cause = Object.assign(new Error(text), { name: String(name ?? 'Error'), code: word })
   return new StoreOutage(what, { cause })
 }
 

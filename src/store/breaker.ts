@@ -3,12 +3,12 @@ import { StoreOutage } from './contract.ts'
 
 const FAILURES_TO_OPEN = 5
 const SHORTEST_OPEN_MS = 500
-const LONGEST_OPEN_MS = 4_000
+const LONGEST_OPEN_MS = 2_000
 
 /**
- * Spares a store that does not answer. After 5 failures in a row it is open: calls fail at once. Then one call after
- * the other may try, after 0.5 s, 1 s, 2 s and from then on 4 s; the first that succeeds closes it. So a store that healed is in
- * use again within 4 s of the next call.
+ * Spares a store that does not answer. After 5 failures in a row it is open: calls fail at once, but one may try after
+ * 0.5 s, then after 1 s, then every 2 s; the first that succeeds closes it. So a store that healed is in use again within 2 s
+ * and the next call.
  */
 export class Breaker {
   readonly #clock: Clock

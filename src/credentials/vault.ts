@@ -1,7 +1,8 @@
-import { fromBase64Url, fromHex, randomBytes, toHex } from '../bytes.ts'
+import { randomBytes, toHex } from '../bytes.ts'
 import { type Clock, systemClock } from '../clock.ts'
 import { aeadKey, OpenError } from '../crypto/aead.ts'
 import { hkdf } from '../crypto/kdf.ts'
+import { type KeyBytes, readKeyMaterial } from '../crypto/key-material.ts'
 import type { Mode } from '../kit.ts'
 import type { AtomicStore, Listed, Stored } from '../store/contract.ts'
 import { type EnvelopeKey, openEnvelope, sealEnvelope } from './envelope.ts'
@@ -61,7 +62,7 @@ const PARTITION = 'credentials'
  */
 export function credentialVault(options: VaultOptions): Vault {
   const { store, clock = systemClock } = options
-  const { secret, salt } = readKeyMaterial(options)
+  const { secret, salt } = keyBytesOf(options)
   let ready: EnvelopeKey | undefined
   // Two requests may both derive at first; neither waits for a promise of the other, which workerd would not allow.
   const key = async (): Promise<EnvelopeKey> => (ready ??= await deriveKey(secret, salt))
@@ -127,35 +128,16 @@ async function deriveKey(secret: Uint8Array<ArrayBuffer>, salt: Uint8Array<Array
   return { kid, key }
 }
 
-function readKeyMaterial({ secret, salt, forgetOnRestart, mode = 'production', log }: VaultOptions): {
-  secret: Uint8Array<ArrayBuffer>
-  salt: Uint8Array<ArrayBuffer>
-} {
-  if (forgetOnRestart && secret === undefined && salt === undefined) {
-    if (mode !== 'development' || !log) {
-      throw new TypeError(
-        "credentialVault(): forgetOnRestart is for development alone and must be said: give mode: 'development' and log: platform.log.",
-      )
-    }
-    log('Hinoban: no credential secret and salt are set, so stored credentials last only until this process ends.')
-    return { secret: randomBytes(32), salt: randomBytes(16) }
+function keyBytesOf(options: VaultOptions): KeyBytes {
+  const { secret, salt, forgetOnRestart, mode = 'production', log } = options
+  if (!forgetOnRestart || secret !== undefined || salt !== undefined) {
+    return readKeyMaterial('credentialVault()', options)
   }
-  const secretBytes = secret === undefined ? null : decodeSecret(secret)
-  const saltBytes = salt === undefined ? null : fromHex(salt)
-  const faults = [
-    secretBytes === null &&
-      `secret ${secret === undefined ? 'is missing' : 'must be at least 32 random bytes in hex or base64url'} (make one: openssl rand -hex 32)`,
-    saltBytes?.length !== 16 &&
-      `salt ${salt === undefined ? 'is missing' : 'must be 16 bytes in hex'} (make one: openssl rand -hex 16)`,
-  ].filter((fault) => fault !== false)
-  if (secretBytes && saltBytes && faults.length === 0) return { secret: secretBytes, salt: saltBytes }
-  throw new TypeError(`credentialVault(): ${faults.join('; ')}.`)
-}
-
-function decodeSecret(text: string): Uint8Array<ArrayBuffer> | null {
-  const bytes =
-    (/^[0-9a-f]+$/i.test(text) ? fromHex(text) : null) ??
-    fromBase64Url(text.replace(/=+$/, '').replaceAll('+', '-').replaceAll('/', '_'))
-  // 32 random bytes hold some 30 different values; those with fewer than 16 were typed, not drawn.
-  return bytes && bytes.length >= 32 && new Set(bytes).size >= 16 ? bytes : null
+  if (mode !== 'development' || !log) {
+    throw new TypeError(
+      "credentialVault(): forgetOnRestart is for development alone and must be said: give mode: 'development' and log: platform.log.",
+    )
+  }
+  log('Hinoban: no credential secret and salt are set, so stored credentials last only until this process ends.')
+  return { secret: randomBytes(32), salt: randomBytes(16) }
 }

@@ -13,9 +13,9 @@ const LONGEST_OPEN_MS = 2_000
 export class Breaker {
   readonly #clock: Clock
   #failures = 0
-  #openUntil = 0
   #openMs = 0
-  #probing = false
+  #openUntil = 0
+  #tried = false
 
   constructor(clock: Clock) {
     this.#clock = clock
@@ -24,28 +24,30 @@ export class Breaker {
   /** Before a call. @throws {StoreOutage} while the breaker is open. */
   enter(): void {
     if (this.#failures < FAILURES_TO_OPEN) return
-    const waitMs = this.#openUntil - this.#clock.now()
+    const now = this.#clock.now()
+    const waitMs = this.#openUntil - now
     // A wait longer than was set is a clock that stepped back.
-    if (this.#probing || (waitMs > 0 && waitMs <= this.#openMs)) {
-      throw new StoreOutage('The store failed repeatedly; it is tried again in a moment.')
+    if (waitMs > 0 && waitMs <= this.#openMs) {
+      throw new StoreOutage('The store failed 5 times in a row; it is tried again in a moment.')
     }
-    this.#probing = true
+    // The next may try as long after: a request that its runtime killed never tells how its call ended.
+    this.#openUntil = now + this.#openMs
+    this.#tried = true
   }
 
   /** After a call that the store answered, whatever it said. */
   succeeded(): void {
     this.#failures = 0
-    this.#openMs = 0
-    this.#probing = false
   }
 
   /** After a call that failed or took too long. */
   failed(): void {
     this.#failures++
     if (this.#failures < FAILURES_TO_OPEN) return
-    if (this.#failures > FAILURES_TO_OPEN && !this.#probing) return
-    this.#probing = false
-    this.#openMs = this.#openMs === 0 ? SHORTEST_OPEN_MS : Math.min(LONGEST_OPEN_MS, this.#openMs * 2)
+    if (this.#failures === FAILURES_TO_OPEN) this.#openMs = SHORTEST_OPEN_MS
+    else if (this.#tried) this.#openMs = Math.min(LONGEST_OPEN_MS, this.#openMs * 2)
+    else return
+    this.#tried = false
     this.#openUntil = this.#clock.now() + this.#openMs
   }
 }

@@ -13,6 +13,7 @@ import { vaultCases } from '../credentials/vault.cases.ts'
 import { aeadCases } from '../crypto/aead.cases.ts'
 import { hashCases } from '../crypto/hash.cases.ts'
 import { kdfCases } from '../crypto/kdf.cases.ts'
+import { keyringCases } from '../crypto/keyring.cases.ts'
 import { eventCases } from '../event.cases.ts'
 import { fieldsCases } from '../fields.cases.ts'
 import { bodyCases } from '../http/body.cases.ts'
@@ -29,11 +30,16 @@ import { principalCases } from '../principal.cases.ts'
 import { problemCases } from '../problem.cases.ts'
 import { securityCases } from '../security.cases.ts'
 import { settingsCases } from '../settings.cases.ts'
+import { breakerCases } from '../store/breaker.cases.ts'
 import { conformanceCases } from '../store/conformance.cases.ts'
 import { contractCases } from '../store/contract.cases.ts'
+import { deadlineCases } from '../store/deadline.cases.ts'
+import { denialsCases } from '../store/denials.cases.ts'
 import { dueHeapCases } from '../store/due-heap.cases.ts'
+import { encryptedCases } from '../store/encrypted.cases.ts'
 import { gcraCases } from '../store/gcra.cases.ts'
 import { memoryCases } from '../store/memory.cases.ts'
+import { namespaceCases } from '../store/namespace.cases.ts'
 import { issuesCases } from '../validate/issues.cases.ts'
 import { validateMiddlewareCases } from '../validate/middleware.cases.ts'
 import { scanCases } from '../validate/scan.cases.ts'
@@ -46,6 +52,11 @@ export const portableCases: readonly Case[] = [
   ...dueHeapCases,
   ...memoryCases,
   ...conformanceCases,
+  ...breakerCases,
+  ...deadlineCases,
+  ...denialsCases,
+  ...namespaceCases,
+  ...encryptedCases,
   ...addressCases,
   ...bytesCases,
   ...eventCases,
@@ -77,6 +88,7 @@ export const portableCases: readonly Case[] = [
   ...aeadCases,
   ...hashCases,
   ...kdfCases,
+  ...keyringCases,
   ...envelopeCases,
   ...vaultCases,
   ...trailCases,

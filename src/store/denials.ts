@@ -1,0 +1,156 @@
+import { type Clock, systemClock } from '../clock.ts'
+import type { AtomicStore, Awaitable } from './contract.ts'
+import { isPending } from './contract.ts'
+import { forward } from './forward.ts'
+import { type BucketState, type Charge, checkCharges, type Decision } from './gcra.ts'
+
+/** What {@link rememberDenials} takes. */
+export interface DenialsOptions {
+  /** Counts down what was denied; the runtime's own unless told. */
+  readonly clock?: Clock
+  /** Most denials held, at least 1; 10,000 unless told. The oldest goes first. */
+  readonly maxEntries?: number
+}
+
+/** A refusal of the store, by how much each charge asked. */
+interface Denial {
+  readonly at: number
+  readonly charges: readonly Charge[]
+  readonly states: readonly BucketState[]
+}
+
+const LONGEST_MS = 5_000
+
+/**
+ * A store that is asked once, not again and again, about a client that it refuses: until the client may try again, but at most
+ * 5 s, the same charges are refused from memory, and dearer ones of the bucket that refused. A cheaper charge, another bucket and
+ * another partition are asked about as ever. What gives units back through this wrapper (a charge below 0) clears what is
+ * remembered of its partition; what another process gives back is seen after 5 s at most.
+ *
+ * For stores that cost a round trip. In front of {@link memoryStore} it gains nothing.
+ *
+ * @throws {RangeError} for a bound out of range
+ *
+ * @example
+ * const store = rememberDenials(redisStore({ send }))
+ */
+export function rememberDenials(store: AtomicStore, options: DenialsOptions = {}): AtomicStore {
+  const { clock = systemClock, maxEntries = 10_000 } = options
+  if (!Number.isSafeInteger(maxEntries) || maxEntries < 1) {
+    throw new RangeError('rememberDenials(): maxEntries must be a whole number of at least 1.')
+  }
+  const denials = new Denials(clock, maxEntries)
+  return {
+    ...forward(store),
+    consume(partition, charges): Awaitable<Decision> {
+      checkCharges(charges)
+      if (charges.some(({ cost }) => cost < 0)) {
+        denials.clear(partition)
+        const answer = store.consume(partition, charges)
+        if (!isPending(answer)) return answer
+        // What was denied while it was under way may have been denied before it.
+        return clearAfter(answer, () => denials.clear(partition))
+      }
+      const known = denials.find(partition, charges)
+      if (known !== null) return known
+      const since = denials.clears
+      const answer = store.consume(partition, charges)
+      if (!isPending(answer)) return denials.note(partition, charges, answer, since)
+      return answer.then((decision) => denials.note(partition, charges, decision, since)) as Promise<Decision>
+    },
+  }
+}
+
+async function clearAfter(answer: PromiseLike<Decision>, clear: () => void): Promise<Decision> {
+  try {
+    return await answer
+  } finally {
+    clear()
+  }
+}
+
+class Denials {
+  readonly #clock: Clock
+  readonly #maxEntries: number
+  /** By partition and by what was charged, the oldest first. */
+  readonly #known = new Map<string, Map<string, Denial>>()
+  #size = 0
+  /** How often something was cleared: an answer from before is not remembered. */
+  clears = 0
+
+  constructor(clock: Clock, maxEntries: number) {
+    this.#clock = clock
+    this.#maxEntries = maxEntries
+  }
+
+  /** The refusal that still holds for these charges, or null. */
+  find(partition: string, charges: readonly Charge[]): Decision | null {
+    const denial = this.#known.get(partition)?.get(keyOf(charges))
+    if (denial === undefined) return null
+    const elapsedMs = this.#clock.now() - denial.at
+    const states = elapsedMs >= 0 && elapsedMs < LONGEST_MS ? statesNow(denial, charges, elapsedMs) : null
+    return states === null ? null : { admitted: false, states }
+  }
+
+  /** Takes note of a decision, and gives it back. */
+  note(partition: string, charges: readonly Charge[], decision: Decision, since: number): Decision {
+    const key = keyOf(charges)
+    this.#drop(partition, key)
+    if (decision.admitted === false && since === this.clears) {
+      if (this.#size >= this.#maxEntries) this.#dropOldest()
+      const found = this.#known.get(partition) ?? new Map<string, Denial>()
+      found.set(key, { at: this.#clock.now(), charges, states: decision.states })
+      this.#known.set(partition, found)
+      this.#size++
+    }
+    return decision
+  }
+
+  /** Forgets what was denied in a partition. */
+  clear(partition: string): void {
+    this.clears++
+    this.#size -= this.#known.get(partition)?.size ?? 0
+    this.#known.delete(partition)
+  }
+
+  #drop(partition: string, key: string): void {
+    const found = this.#known.get(partition)
+    if (found?.delete(key) !== true) return
+    this.#size--
+    if (found.size === 0) this.#known.delete(partition)
+  }
+
+  #dropOldest(): void {
+    const [partition, found] = this.#known.entries().next().value!
+    this.#drop(partition, found.keys().next().value!)
+  }
+}
+
+function keyOf(charges: readonly Charge[]): string {
+  let key = ''
+  for (const { name, rate } of charges) {
+    key += `${name.length}:${name}${rate.quota}/${rate.periodUs}/${rate.burst};`
+  }
+  return key
+}
+
+/** The states as time has gone on, or null where the store must be asked: nothing refuses any more, or less is asked. */
+function statesNow(denial: Denial, charges: readonly Charge[], elapsedMs: number): readonly BucketState[] | null {
+  let refuses = false
+  const states: BucketState[] = []
+  for (const [i, { cost, rate }] of charges.entries()) {
+    const before = denial.charges[i]!.cost
+    const { remaining, resetAfterMs, retryAfterMs } = denial.states[i]!
+    const stillRefuses = retryAfterMs === null || retryAfterMs > elapsedMs
+    if (cost < before || (cost > before && !stillRefuses)) return null
+    refuses ||= stillRefuses
+    const dearerMs = Math.ceil(((cost - before) * rate.periodUs) / rate.quota / 1000)
+    states.push({
+      remaining,
+      resetAfterMs: Math.max(0, resetAfterMs - elapsedMs),
+      retryAfterMs:
+        retryAfterMs === null || cost > rate.burst ? null : Math.max(0, retryAfterMs - elapsedMs) + dearerMs,
+    })
+  }
+  return refuses ? states : null
+}

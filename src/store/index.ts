@@ -1,0 +1,5 @@
+export { type Keyring, type KeyringOptions, keyring } from '../crypto/keyring.ts'
+export { type DeadlineOptions, withDeadline } from './deadline.ts'
+export { type DenialsOptions, rememberDenials } from './denials.ts'
+export { encrypted } from './encrypted.ts'
+export { namespaced } from './namespace.ts'

@@ -50,6 +50,8 @@ const NOTHING: { readonly key: DenoKvKey; readonly versionstamp: null } = {
 /** How long a verb tries to write while other connections are faster. */
 const PATIENCE_MS = 2_000
 const MAX_PAUSE_MS = 32
+/** How long Deno KV may take for one answer: while the file is locked, it opens and collects without an end. */
+const ANSWER_MS = 5_000
 
 const decoder = new TextDecoder('utf-8', { fatal: true })
 
@@ -154,10 +156,16 @@ export class KvEngine {
 
   async #answered<T>(call: () => Promise<T>): Promise<T> {
     if (this.#closed) throw new StoreOutage('The Deno KV store is closed.')
+    let timer: ReturnType<typeof setTimeout> | undefined
+    const late = new Promise<never>((_, reject) => {
+      timer = setTimeout(() => reject(new Error(`There was no answer for ${ANSWER_MS} ms.`)), ANSWER_MS)
+    })
     try {
-      return await call()
+      return await Promise.race([call(), late])
     } catch (error) {
       throw new StoreOutage('Deno KV could not answer.', { cause: error })
+    } finally {
+      clearTimeout(timer)
     }
   }
 }

@@ -27,19 +27,21 @@ export interface DenoKvStoreOptions {
 
 /**
  * State in Deno KV: `denoKvStore(await Deno.openKv(path))`, exact among all processes of one host that open the file.
- * `close()` closes the database too; what was under way then is a {@link StoreOutage}, though it may have been made.
+ * `close()` closes the database too; Deno then stops the whole process until a lock that it waits for is gone.
  *
  * Deno KV is unstable: a program must be started with `--unstable-kv`, and its format and errors may change with any release
  * of Deno. All this was seen on a local file of Deno 2.9 alone, not on Deno Deploy nor on a remote database. The deciding
- * clock is that of each process, which agree on one host and nowhere else.
+ * clock is that of each process, which agree on one host and nowhere else. What was acknowledged survives a killed process.
  *
  * Connections to one file often meet, and SQLite then sends one of them back: the verb decides again from what stands then,
- * for 2 s, and throws {@link StoreOutage} after that, as it does for every error of the engine. Calls of `consume` that meet
- * inside this process share a commit; 16,384 may wait, the next throws StoreOutage. One call makes at most 100 charges, more is a
+ * for 2 s, and throws {@link StoreOutage} after that. So it does for every error of the engine, and when the engine gives no
+ * answer for 5 s; a write that ended in an outage may have been made, or be made yet. Calls of `consume` that meet inside
+ * this process share a commit; 16,384 may wait, the next throws StoreOutage. One call makes at most 100 charges, more is a
  * RangeError.
  *
  * A record is `{ value, expiresAt }` as JSON in UTF-8 under `['hinoban', 'record', partition, name]`, both encoded, in the
- * clear; a bucket lies under `['hinoban', 'bucket', …]`. Expiry is decided by the instant inside; Deno KV's own `expireIn`
+ * clear; a bucket lies under `['hinoban', 'bucket', …]`. Deno makes the file with the mode that the umask leaves, often
+ * readable by all: keep it in a folder that is not. Expiry is decided by the instant inside; Deno KV's own `expireIn`
  * only collects the garbage, an hour late. A page of `list` may hold fewer than 100 records though more follow: go on
  * until the cursor is null.
  */

@@ -1,11 +1,12 @@
 import { strict as assert } from 'node:assert'
-import { spawn } from 'node:child_process'
+import { type ChildProcessByStdio, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 // biome-ignore lint/correctness/noUnresolvedImports: Biome 2.5 does not know this module of Node 22.
 import { DatabaseSync } from 'node:sqlite'
+import type { Readable, Writable } from 'node:stream'
 import { fileURLToPath } from 'node:url'
 import { denoKvStore } from '../../adapters/deno/kv.ts'
 import type { DenoKv, DenoKvAtomic, DenoKvKey } from '../../adapters/deno/kv-engine.ts'
@@ -139,22 +140,27 @@ function everyVerb(store: AtomicStore): readonly (() => Promise<unknown>)[] {
   ]
 }
 
-/** How many calls of `racers` processes of Deno were admitted, all begun together. */
+/** What a process says next; it must not end before. */
+async function saidBy({ stdout }: ChildProcessByStdio<Writable, Readable, null>): Promise<string> {
+  const [said] = await Promise.race([once(stdout, 'data'), once(stdout, 'end')])
+  assert.ok(said !== undefined, 'The process ended without a word.')
+  return String(said)
+}
+
+/** How many of the `racers` calls of each of some processes of Deno were admitted, all begun together. */
 async function raceOf(path: string, processes: number, racers: number): Promise<number> {
   const child = fileURLToPath(new URL('deno-kv.race.ts', import.meta.url))
   const flags = ['run', '--no-remote', '--node-modules-dir=manual', '-A', '--unstable-kv']
   const started = Array.from({ length: processes }, async () => {
     const racer = spawn(process.execPath, [...flags, child, path, `${racers}`], { stdio: ['pipe', 'pipe', 'inherit'] })
-    const [ready] = await once(racer.stdout, 'data')
-    assert.equal(String(ready), 'ready\n')
+    assert.equal(await saidBy(racer), 'ready\n')
     return racer
   })
   const ready = await Promise.all(started)
   const admitted = ready.map(async (racer) => {
-    const said = once(racer.stdout, 'data')
+    const said = saidBy(racer)
     racer.stdin.write('go\n')
-    const [count] = await said
-    return Number(count)
+    return Number(await said)
   })
   return (await Promise.all(admitted)).reduce((sum, count) => sum + count, 0)
 }
@@ -296,6 +302,24 @@ export const denoKvCases: readonly Case[] = [
         database.close()
         assert.equal((await store.get(KEY))?.value, 'before')
         assert.equal((await store.consume('p', one('n'))).states[0]?.remaining, 9)
+      },
+    ),
+    'throws StoreOutage after 5 s without an answer, as when the file is locked while it opens': withPath(
+      async (path) => {
+        const first = denoKvStore(await Deno.openKv(path))
+        await first.set(KEY, 'before', null)
+        await first.close()
+        const database = new DatabaseSync(path)
+        database.exec('begin immediate')
+        const store = denoKvStore(await Deno.openKv(path), { clock: STOPPED })
+        const began = performance.now()
+        const verbs = everyVerb(store).map((verb) => assert.rejects(verb, outageWithCause))
+        await Promise.all(verbs)
+        assert.ok(performance.now() - began < 7_000, `${performance.now() - began} ms`)
+        database.exec('rollback')
+        database.close()
+        assert.equal((await store.consume('p', one('other'))).admitted, true)
+        await store.close()
       },
     ),
     'settles what is under way when it is closed, and is closed twice': withPath(async (path) => {

@@ -6,13 +6,19 @@ import { test } from 'vitest'
 import type { Case } from '../cases.ts'
 import type { Result } from './report.ts'
 
-const root = fileURLToPath(new URL('../..', import.meta.url))
+/** The repository's root, with a slash at the end. */
+export const root: string = fileURLToPath(new URL('../..', import.meta.url))
 const TIMEOUT_MS = 120_000
 const MAX_OUTPUT_BYTES = 64 * 1024 * 1024
 
+/** The path of a program of `node_modules/.bin`. */
+export function programOf(name: string): string {
+  return `${root}node_modules/.bin/${name}`
+}
+
 /** Runs a program of `node_modules/.bin` in the repository's root and reads the results from its last line. */
 export async function resultsOf(program: string, ...args: readonly string[]): Promise<readonly Result[]> {
-  const { stdout } = await promisify(execFile)(`${root}node_modules/.bin/${program}`, args, {
+  const { stdout } = await promisify(execFile)(programOf(program), args, {
     cwd: root,
     timeout: TIMEOUT_MS,
     maxBuffer: MAX_OUTPUT_BYTES,

@@ -1,5 +1,6 @@
+import { denoKvCases } from '../adapters/deno-kv.cases.ts'
 import { sqliteCases } from '../adapters/sqlite.cases.ts'
 import { portableCases } from './all.ts'
 import { report } from './report.ts'
 
-console.log(JSON.stringify(await report([...portableCases, ...sqliteCases])))
+console.log(JSON.stringify(await report([...portableCases, ...sqliteCases, ...denoKvCases])))

@@ -1,0 +1,46 @@
+import { join } from 'node:path'
+import { build } from 'esbuild'
+import { Miniflare } from 'miniflare'
+import type { ConsumeReport } from './tasks.ts'
+
+/** A Worker in workerd that calls one Durable Object from many requests at once. */
+export interface RaceWorker {
+  /** Sends `requests` at once, each making `calls` at once against one new bucket; what they were answered in all. */
+  consume(task: { readonly burst: number; readonly requests: number; readonly calls: number }): Promise<ConsumeReport>
+  stop(): Promise<void>
+}
+
+export async function startRaceWorker(): Promise<RaceWorker> {
+  const bundle = await build({
+    entryPoints: [join(import.meta.dirname, 'worker.ts')],
+    bundle: true,
+    format: 'esm',
+    target: 'es2024',
+    conditions: ['workerd', 'worker', 'browser'],
+    external: ['cloudflare:*'],
+    write: false,
+  })
+  const miniflare = new Miniflare({
+    modules: [{ type: 'ESModule', path: 'worker.mjs', contents: bundle.outputFiles[0]!.text }],
+    compatibilityDate: '2026-07-30',
+    cf: false,
+    host: '127.0.0.1',
+    port: 0,
+    durableObjects: { OBJECT: { className: 'HinobanObject', useSQLite: true } },
+  })
+  await miniflare.ready
+  return {
+    async consume({ burst, requests, calls }) {
+      const body = JSON.stringify({ type: 'consume', partition: crypto.randomUUID(), burst, calls })
+      const reports = await Promise.all(
+        Array.from({ length: requests }, async () => {
+          const response = await miniflare.dispatchFetch('http://worker/', { method: 'POST', body })
+          return (await response.json()) as ConsumeReport
+        }),
+      )
+      const sum = (field: keyof ConsumeReport): number => reports.reduce((total, report) => total + report[field], 0)
+      return { admitted: sum('admitted'), refused: sum('refused'), outages: sum('outages') }
+    },
+    stop: () => miniflare.dispose(),
+  }
+}

@@ -9,7 +9,8 @@ import type { StoreHarness } from '../../src/store/conformance.ts'
 import { type AtomicStore, type Store, StoreOutage } from '../../src/store/contract.ts'
 import { makeRate } from '../../src/store/gcra.ts'
 import { type Case, cases } from '../cases.ts'
-import { consumeAll } from '../race/tasks.ts'
+import { anomalies } from '../race/linearizable.ts'
+import { consumeAll, recordHistory } from '../race/tasks.ts'
 import { conformanceOf } from '../store/conformance.cases.ts'
 import { kvLocations } from './kv-locations.ts'
 
@@ -131,6 +132,15 @@ export function cloudflareCases({ OBJECT, KV }: Bindings): readonly Case[] {
           const task = { partition: crypto.randomUUID(), burst: 100, calls: 200 }
           const report = await consumeAll(store, { type: 'consume', ...task })
           assert.deepEqual(report, { admitted: 100, refused: 100, outages: 0 })
+        }
+      },
+      'one order explains every answer of 1,000 mixed calls by 8 callers': async () => {
+        const store = openObject(OBJECT, { now: () => START })
+        for (let i = 0; i < 13; i++) {
+          const task = { partition: crypto.randomUUID(), member: 'worker', seed: i * 131, callers: 8, operations: 10 }
+          const history = await recordHistory(store, { type: 'history', ...task }, () => Date.now() * 1e6)
+          assert.equal(history.length, 80)
+          assert.deepEqual(anomalies(history), [])
         }
       },
     }),

@@ -8,7 +8,7 @@ import process from 'node:process'
 import { createInterface } from 'node:readline'
 import { openStore } from '../stores/open.ts'
 import { sharedClock } from './clock.ts'
-import { consumeAll, recordHistory, type Task } from './tasks.ts'
+import { perform, type Task } from './tasks.ts'
 
 /** Timers are as coarse as this, ns; the rest is waited out awake. */
 const COARSE_NS = 1_500_000
@@ -19,18 +19,9 @@ console.log('"ready"')
 for await (const line of createInterface({ input: process.stdin })) {
   const { startAt, ...task } = JSON.parse(line) as Task & { readonly startAt: number }
   await until(startAt)
-  console.log(JSON.stringify(await report(task)))
+  console.log(JSON.stringify(await perform(store, task, now)))
 }
 await store.close()
-
-function report(task: Task): Promise<unknown> {
-  switch (task.type) {
-    case 'consume':
-      return consumeAll(store, task)
-    case 'history':
-      return recordHistory(store, task, now)
-  }
-}
 
 async function until(startAt: number): Promise<void> {
   const waitNs = startAt - now()

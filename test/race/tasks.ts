@@ -35,6 +35,20 @@ export interface HistoryTask {
 /** What a child program can be told to do. */
 export type Task = ConsumeTask | HistoryTask
 
+/** Does a task and gives its report. `now` is the machine's clock, ns. */
+export function perform(
+  store: AtomicStore,
+  task: Task,
+  now: () => number,
+): Promise<ConsumeReport | readonly Operation[]> {
+  switch (task.type) {
+    case 'consume':
+      return consumeAll(store, task)
+    case 'history':
+      return recordHistory(store, task, now)
+  }
+}
+
 /**
  * Makes the calls in parallel where the store is asynchronous, else in a loop.
  *

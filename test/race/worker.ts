@@ -1,11 +1,15 @@
 import { durableObjectStore, HinobanObject } from '../../adapters/cloudflare/durable-object.ts'
-import { type ConsumeTask, consumeAll } from './tasks.ts'
+import { perform, type Task } from './tasks.ts'
 
 export { HinobanObject }
 
-/** Makes the calls of the task that it is sent, all at once, against Durable Objects. */
+/**
+ * Does the task that it is sent against Durable Objects. Its clock stands still between one answer and the next and
+ * counts whole milliseconds: an instant may be told too early, by as much for every call, so that no order is invented.
+ */
 export default {
   async fetch(request, { OBJECT }) {
-    return Response.json(await consumeAll(durableObjectStore(OBJECT), (await request.json()) as ConsumeTask))
+    const task = (await request.json()) as Task
+    return Response.json(await perform(durableObjectStore(OBJECT), task, () => Date.now() * 1e6))
   },
 } satisfies ExportedHandler<{ readonly OBJECT: DurableObjectNamespace<HinobanObject> }>

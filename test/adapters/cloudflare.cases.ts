@@ -1,15 +1,22 @@
 import { strict as assert } from 'node:assert'
 import { durableObjectStore, HinobanObject } from '../../adapters/cloudflare/durable-object.ts'
 import { kvStore } from '../../adapters/cloudflare/kv.ts'
+import { platform } from '../../adapters/cloudflare/platform.ts'
 import type { Clock } from '../../src/clock.ts'
+import { rateLimit } from '../../src/limit/middleware.ts'
+import { security } from '../../src/security.ts'
 import type { StoreHarness } from '../../src/store/conformance.ts'
 import { type AtomicStore, type Store, StoreOutage } from '../../src/store/contract.ts'
 import { makeRate } from '../../src/store/gcra.ts'
 import { type Case, cases } from '../cases.ts'
+import { anomalies } from '../race/linearizable.ts'
+import { consumeAll, recordHistory } from '../race/tasks.ts'
 import { conformanceOf } from '../store/conformance.cases.ts'
+import { kvLocations } from './kv-locations.ts'
 
 const START = 1_780_000_000_000
 const HOUR = 3_600_000
+const KEY = { partition: 'p', name: 'n' }
 
 /** What the cases need of their Worker. */
 export interface Bindings {
@@ -118,6 +125,25 @@ export function cloudflareCases({ OBJECT, KV }: Bindings): readonly Case[] {
         assert.equal(calls, 1)
       },
     }),
+    ...cases('durable object >', {
+      'of 200 calls at once to one object exactly 100 are admitted, in each of 5 rounds': async () => {
+        const store = openObject(OBJECT, { now: () => START })
+        for (let i = 0; i < 5; i++) {
+          const task = { partition: crypto.randomUUID(), burst: 100, calls: 200 }
+          const report = await consumeAll(store, { type: 'consume', ...task })
+          assert.deepEqual(report, { admitted: 100, refused: 100, outages: 0 })
+        }
+      },
+      'one order explains every answer of 1,000 mixed calls by 8 callers': async () => {
+        const store = openObject(OBJECT, { now: () => START })
+        for (let i = 0; i < 13; i++) {
+          const task = { partition: crypto.randomUUID(), member: 'worker', seed: i * 131, callers: 8, operations: 10 }
+          const history = await recordHistory(store, { type: 'history', ...task }, () => Date.now() * 1e6)
+          assert.equal(history.length, 80)
+          assert.deepEqual(anomalies(history), [])
+        }
+      },
+    }),
     ...cases('kv > kvStore()', {
       'keeps the instant in the value and lets KV collect an hour late': async () => {
         const prefix = `${crypto.randomUUID()}|`
@@ -139,7 +165,86 @@ export function cloudflareCases({ OBJECT, KV }: Bindings): readonly Case[] {
         await assert.rejects(async () => store.list('p', '', null), StoreOutage)
       },
     }),
+    ...cases('kv >', {
+      'a reader elsewhere sees a revoked record for up to 60 s': async () => {
+        const { clock, here, elsewhere } = twoLocations(KV)
+        await here.set(KEY, 'granted', null)
+        assert.equal((await elsewhere.get(KEY))?.value, 'granted')
+        clock.at += 1_000
+        await here.delete(KEY)
+        assert.equal(await here.get(KEY), null)
+        clock.at += 58_999
+        assert.equal((await elsewhere.get(KEY))?.value, 'granted')
+        clock.at += 1
+        assert.equal(await elsewhere.get(KEY), null)
+      },
+      'a reader elsewhere who asked too early misses a new record for up to 60 s': async () => {
+        const { clock, here, elsewhere } = twoLocations(KV)
+        assert.equal(await elsewhere.get(KEY), null)
+        await here.set(KEY, 'new', null)
+        clock.at += 59_999
+        assert.equal(await elsewhere.get(KEY), null)
+        clock.at += 1
+        assert.equal((await elsewhere.get(KEY))?.value, 'new')
+      },
+      'two writers overwrite each other and neither is told': async () => {
+        const { clock, here, elsewhere } = twoLocations(KV)
+        await here.set(KEY, ['first'], null)
+        const read = [(await here.get(KEY))!.value, (await elsewhere.get(KEY))!.value] as string[][]
+        clock.at += 1_000
+        await here.set(KEY, [...read[0]!, 'of here'], null)
+        clock.at += 1_000
+        await elsewhere.set(KEY, [...read[1]!, 'of elsewhere'], null)
+        clock.at += 60_000
+        for (const store of [here, elsewhere])
+          assert.deepEqual((await store.get(KEY))?.value, ['first', 'of elsewhere'])
+      },
+      'a second write to one key within a second is a StoreOutage': async () => {
+        const { clock, here, elsewhere } = twoLocations(KV)
+        await here.set(KEY, 'kept', null)
+        clock.at += 999
+        for (const call of [
+          () => here.set(KEY, 'lost', null),
+          () => elsewhere.set(KEY, 'lost', null),
+          () => here.delete(KEY),
+        ]) {
+          await assert.rejects(
+            async () => call(),
+            (error: Error) => {
+              assert.ok(error instanceof StoreOutage)
+              assert.match((error.cause as Error).message, /^KV (PUT|DELETE) failed: 429 Too Many Requests$/)
+              return true
+            },
+          )
+        }
+        await here.set({ ...KEY, name: 'other' }, 1, null)
+        assert.equal((await here.get(KEY))?.value, 'kept')
+        clock.at += 1
+        await here.set(KEY, 'after', null)
+        assert.equal((await here.get(KEY))?.value, 'after')
+      },
+      'rateLimit() and security() refuse it at start, and name themselves, the store and what to use instead': () => {
+        const store = kvStore(KV) as unknown as AtomicStore
+        const why = "store 'cloudflare-kv' is eventually consistent, so limits and single use could not be exact."
+        const instead =
+          'Use an AtomicStore: memoryStore(), sqliteStore(), redisStore(), denoKvStore() or durableObjectStore().'
+        const features = {
+          'rateLimit()': () => rateLimit({ quota: 100, periodSeconds: 60, platform, store }),
+          'security()': () => security({ platform, store }),
+        }
+        for (const [feature, start] of Object.entries(features)) {
+          assert.throws(start, { name: 'TypeError', message: `${feature}: ${why} ${instead}` })
+        }
+      },
+    }),
   ]
+}
+
+/** One KV as two locations see it, by a clock that the case moves. */
+function twoLocations(namespace: KVNamespace): { clock: Clock & { at: number }; here: Store; elsewhere: Store } {
+  const clock = { at: START, now: () => clock.at }
+  const locations = kvLocations(prefixedKv(namespace, `${crypto.randomUUID()}|`), clock)
+  return { clock, here: kvStore(locations.here, { clock }), elsewhere: kvStore(locations.elsewhere, { clock }) }
 }
 
 /** A namespace of its own for one store: the same objects under other names. */

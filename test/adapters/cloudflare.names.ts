@@ -17,6 +17,15 @@ export const cloudflareNames: readonly { readonly name: string }[] = [
   {
     name: 'durable object > durableObjectStore() checks arguments before any call, and turns every other error into StoreOutage',
   },
+  { name: 'durable object > of 200 calls at once to one object exactly 100 are admitted, in each of 5 rounds' },
+  { name: 'durable object > one order explains every answer of 1,000 mixed calls by 8 callers' },
   { name: 'kv > kvStore() keeps the instant in the value and lets KV collect an hour late' },
   { name: 'kv > kvStore() turns errors of KV, and a foreign value, into StoreOutage' },
+  { name: 'kv > a reader elsewhere sees a revoked record for up to 60 s' },
+  { name: 'kv > a reader elsewhere who asked too early misses a new record for up to 60 s' },
+  { name: 'kv > two writers overwrite each other and neither is told' },
+  { name: 'kv > a second write to one key within a second is a StoreOutage' },
+  {
+    name: 'kv > rateLimit() and security() refuse it at start, and name themselves, the store and what to use instead',
+  },
 ]

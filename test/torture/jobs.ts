@@ -1,6 +1,3 @@
-import { mkdtempSync, rmSync } from 'node:fs'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
 import {
   apiKeys,
   authenticate,
@@ -11,23 +8,14 @@ import {
   type SecurityEvent,
   security,
 } from 'hinoban'
-import { platform, sqliteStore } from 'hinoban/node'
+import { platform } from 'hinoban/node'
 import { Hono } from 'hono'
 import { pathFault } from '../../src/http/path.ts'
 import { Client } from '../flow/client.ts'
 import { RUNTIMES, startProvider, startServer } from '../flow/servers.ts'
-import { killRounds } from './kill.ts'
+import type { Job } from './job.ts'
+import { raceJobs } from './races.ts'
 import type { Random } from './random.ts'
-
-/** One part of the acceptance lists at its full volume. `round` throws when something does not hold. */
-export interface Job {
-  readonly name: string
-  readonly rounds: number
-  /** What one round is, for the report. */
-  readonly volume: string
-  /** Makes what the rounds share; gives the round and how to end it. */
-  start(): Promise<{ round(random: Random, index: number): Promise<void> | void; stop(): Promise<void> | void }>
-}
 
 export const jobs: readonly Job[] = [
   ...RUNTIMES.map(
@@ -177,18 +165,7 @@ export const jobs: readonly Job[] = [
       }
     },
   },
-  {
-    name: 'node > kill -9 at a random moment of writing: what was acknowledged is there',
-    rounds: 100,
-    volume: '1 kill',
-    async start() {
-      const folder = mkdtempSync(join(tmpdir(), 'hinoban-'))
-      return {
-        round: (random, index) => killRounds(join(folder, `${index}.sqlite`), random, (path) => sqliteStore({ path })),
-        stop: () => rmSync(folder, { recursive: true, force: true }),
-      }
-    },
-  },
+  ...raceJobs,
 ]
 
 function mutatedPath(random: Random): string {

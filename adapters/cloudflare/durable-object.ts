@@ -15,6 +15,7 @@ import {
   StoreOutage,
   SWEEP_DELAY_MS,
 } from '../../src/store/contract.ts'
+import { withDeadline } from '../../src/store/deadline.ts'
 import { type Charge, checkCharges, type Decision } from '../../src/store/gcra.ts'
 import { type SqlEngine, type SqlPage, type SqlRecord, type SqlValue, SqlVerbs } from '../sql.ts'
 
@@ -123,15 +124,25 @@ export class HinobanObject extends DurableObject<unknown> {
   }
 }
 
+/** Settings of a {@link durableObjectStore}. */
+export interface DurableObjectStoreOptions {
+  /** Longest that a call may take, ms, 1 to 60,000; then it is a StoreOutage. 250 unless told: far regions may need more. */
+  readonly deadlineMs?: number
+}
+
 /**
  * State in Durable Objects, exact among all Workers everywhere: one object for each partition, which is the unit of scale
  * (an object answers about a thousand calls a second). Every verb is one call to the object.
  *
- * A wrong argument is a TypeError or RangeError before any call. Everything else that fails is a {@link StoreOutage}.
+ * A wrong argument is a TypeError or RangeError before any call. Everything else that fails is a {@link StoreOutage}, and so
+ * is what takes longer than its deadline, which the object may carry out all the same.
  * Stubs are made for each call, as one made in a request breaks with it. `close()` ends this store, not the objects.
  */
-export function durableObjectStore(namespace: DurableObjectNamespace<HinobanObject>): AtomicStore {
-  return new ObjectStore(namespace)
+export function durableObjectStore(
+  namespace: DurableObjectNamespace<HinobanObject>,
+  { deadlineMs = 250 }: DurableObjectStoreOptions = {},
+): AtomicStore {
+  return withDeadline(new ObjectStore(namespace), { deadlineMs })
 }
 
 class ObjectStore implements AtomicStore {

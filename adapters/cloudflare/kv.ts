@@ -18,11 +18,14 @@ import {
   StoreOutage,
   SWEEP_DELAY_MS,
 } from '../../src/store/contract.ts'
+import { withDeadline } from '../../src/store/deadline.ts'
 
 /** Settings of a {@link kvStore}. */
 export interface KvStoreOptions {
   /** Decides expiry; the runtime's own unless told. */
   readonly clock?: Clock
+  /** Longest that a call may take, ms, 1 to 60,000; then it is a StoreOutage. 1,000 unless told: cold reads are slow. */
+  readonly deadlineMs?: number
 }
 
 const MIN_TTL_SECONDS = 60
@@ -41,8 +44,9 @@ const VERSION_BYTES = 12
  * instant inside; KV's own `expirationTtl` only collects the garbage, an hour late. A page of `list` may hold fewer than
  * 100 records though more follow: go on until the cursor is null. Everything that fails is a {@link StoreOutage}.
  */
-export function kvStore(namespace: KVNamespace, { clock = systemClock }: KvStoreOptions = {}): Store {
-  return new KvStore(namespace, clock)
+export function kvStore(namespace: KVNamespace, options: KvStoreOptions = {}): Store {
+  const { clock = systemClock, deadlineMs = 1_000 } = options
+  return withDeadline(new KvStore(namespace, clock), { deadlineMs })
 }
 
 class KvStore implements Store {

@@ -1,5 +1,6 @@
+import { randomBytes } from '../../src/bytes.ts'
 import type { Clock } from '../../src/clock.ts'
-import { StoreOutage, SWEEP_DELAY_MS } from '../../src/store/contract.ts'
+import { decodeValue, type Json, StoreOutage, SWEEP_DELAY_MS } from '../../src/store/contract.ts'
 
 /** A key of Deno KV, as far as this store needs it: texts alone. */
 export type DenoKvKey = readonly string[]
@@ -53,7 +54,7 @@ const MAX_PAUSE_MS = 32
 /** How long Deno KV may take for one answer: while the file is locked, it opens and collects without an end. */
 const ANSWER_MS = 5_000
 
-const decoder = new TextDecoder('utf-8', { fatal: true })
+const decoder = new TextDecoder()
 
 /** Deno KV with its failures as {@link StoreOutage}, and with the deciding clock. */
 export class KvEngine {
@@ -134,7 +135,8 @@ export class KvEngine {
       if (performance.now() - began >= PATIENCE_MS) {
         throw new StoreOutage(`The Deno KV file was locked, or others wrote first, for ${PATIENCE_MS} ms.`)
       }
-      const pauseMs = Math.random() * Math.min(2 ** tries, MAX_PAUSE_MS) // Writers in step would meet again and again.
+      // Writers in step would meet again and again.
+      const pauseMs = (randomBytes(1)[0]! / 256) * Math.min(2 ** tries, MAX_PAUSE_MS)
       await new Promise((resolve) => setTimeout(resolve, pauseMs))
     }
   }
@@ -171,12 +173,9 @@ export class KvEngine {
 }
 
 /** The JSON that an entry keeps. @throws {StoreOutage} when it keeps none: this store did not write it. */
-export function jsonOf(entry: DenoKvEntry): unknown {
-  try {
-    return JSON.parse(decoder.decode(entry.value as Uint8Array))
-  } catch (error) {
-    throw new StoreOutage('Deno KV holds a value that this store did not write.', { cause: error })
-  }
+export function jsonOf({ value }: DenoKvEntry): Json {
+  if (!(value instanceof Uint8Array)) throw new StoreOutage('Deno KV holds a value that this store did not write.')
+  return decodeValue(decoder.decode(value))
 }
 
 /**

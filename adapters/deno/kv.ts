@@ -15,6 +15,7 @@ import {
   type Stored,
   type StoreKey,
 } from '../../src/store/contract.ts'
+import { withDeadline } from '../../src/store/deadline.ts'
 import { type Charge, checkCharges, type Decision } from '../../src/store/gcra.ts'
 import { KvBuckets } from './kv-buckets.ts'
 import { type DenoKv, type DenoKvEntry, type DenoKvKey, jsonOf, KvEngine, MAX_CHECKS } from './kv-engine.ts'
@@ -23,6 +24,8 @@ import { type DenoKv, type DenoKvEntry, type DenoKvKey, jsonOf, KvEngine, MAX_CH
 export interface DenoKvStoreOptions {
   /** Decides expiry and refill; the runtime's own unless told. Every process on the file must use the same. */
   readonly clock?: Clock
+  /** Longest that a call may take, ms, 1 to 60,000; then it is a StoreOutage. 250 unless told. */
+  readonly deadlineMs?: number
 }
 
 /**
@@ -33,9 +36,9 @@ export interface DenoKvStoreOptions {
  * of Deno. All this was seen on a local file of Deno 2.9 alone, not on Deno Deploy nor on a remote database. The deciding
  * clock is that of each process, which agree on one host and nowhere else. What was acknowledged survives a killed process.
  *
- * Connections to one file often meet, and SQLite then sends one of them back: the verb decides again from what stands then,
- * for 2 s, and throws {@link StoreOutage} after that. So it does for every error of the engine, and when the engine gives no
- * answer for 5 s; a write that ended in an outage may have been made, or be made yet. Calls of `consume` that meet inside
+ * Connections to one file often meet, and SQLite then sends one of them back: the verb decides again from what stands then.
+ * It throws {@link StoreOutage} for every error of the engine, when its deadline is over, and for a moment after 5 outages in a
+ * row; a write that ended in an outage may have been made, or be made for another 2 s. Calls of `consume` that meet inside
  * this process share a commit; 16,384 may wait, the next throws StoreOutage. One call makes at most 100 charges, more is a
  * RangeError.
  *
@@ -45,8 +48,9 @@ export interface DenoKvStoreOptions {
  * only collects the garbage, an hour late. A page of `list` may hold fewer than 100 records though more follow: go on
  * until the cursor is null.
  */
-export function denoKvStore(kv: DenoKv, { clock = systemClock }: DenoKvStoreOptions = {}): AtomicStore {
-  return new DenoKvStore(kv, clock)
+export function denoKvStore(kv: DenoKv, options: DenoKvStoreOptions = {}): AtomicStore {
+  const { clock = systemClock, deadlineMs = 250 } = options
+  return withDeadline(new DenoKvStore(kv, clock), { deadlineMs })
 }
 
 class DenoKvStore implements AtomicStore {
@@ -156,7 +160,7 @@ function recordBytes(json: string, expiresAt: number | null): Uint8Array {
 
 function liveOf(entry: DenoKvEntry, now: number): Stored | null {
   if (entry.versionstamp === null) return null
-  const { value, expiresAt } = jsonOf(entry) as { value: Json; expiresAt: number | null }
+  const { value, expiresAt } = jsonOf(entry) as unknown as { value: Json; expiresAt: number | null }
   return expiresAt === null || now < expiresAt ? { value, version: entry.versionstamp, expiresAt } : null
 }
 

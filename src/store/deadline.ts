@@ -85,17 +85,15 @@ class Guard {
 
   async #within<T>(answer: PromiseLike<T>): Promise<T> {
     const id = Symbol()
-    let timer: ReturnType<typeof setTimeout> | undefined
-    const late = new Promise<never>((_resolve, reject) => {
-      timer = setTimeout(() => {
-        this.#overdue.set(id, this.#clock.now())
-        reject(new StoreOutage('The store did not answer in time.'))
-      }, this.#deadlineMs)
-    })
+    const late = Promise.withResolvers<never>()
+    const timer = setTimeout(() => {
+      this.#overdue.set(id, this.#clock.now())
+      late.reject(new StoreOutage('The store did not answer in time.'))
+    }, this.#deadlineMs)
     const ended = (): unknown => this.#overdue.delete(id)
     answer.then(ended, ended)
     try {
-      const settled = await Promise.race([answer, late])
+      const settled = await Promise.race([answer, late.promise])
       this.#breaker.succeeded()
       return settled
     } catch (error) {

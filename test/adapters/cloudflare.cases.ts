@@ -55,7 +55,7 @@ export function cloudflareCases({ OBJECT, KV }: Bindings): readonly Case[] {
   const namespaces = new WeakMap<Store, DurableObjectNamespace<HinobanObject>>()
   const openObject = (namespace: DurableObjectNamespace<HinobanObject>, clock: Clock): AtomicStore => {
     objectClock = clock
-    const store = durableObjectStore(namespace)
+    const store = durableObjectStore(namespace, { deadlineMs: 30_000 })
     namespaces.set(store, namespace)
     return store
   }
@@ -67,7 +67,7 @@ export function cloudflareCases({ OBJECT, KV }: Bindings): readonly Case[] {
   }
   const kv: StoreHarness = {
     consistency: 'eventual',
-    open: (clock) => kvStore(prefixedKv(KV, `${crypto.randomUUID()}|`), { clock }),
+    open: (clock) => kvStore(prefixedKv(KV, `${crypto.randomUUID()}|`), { clock, deadlineMs: 30_000 }),
   }
   return [
     ...conformanceOf('durable object', object),

@@ -7,7 +7,7 @@ import { makeRate } from '../../src/store/gcra.ts'
 declare const Deno: { readonly args: readonly string[]; openKv(path: string): Promise<DenoKv> }
 
 const [path, racers] = Deno.args
-const store = denoKvStore(await Deno.openKv(path!))
+const store = denoKvStore(await Deno.openKv(path!), { deadlineMs: 30_000 })
 const charges = [{ name: 'n', rate: makeRate(100, 3_600), cost: 1 }]
 process.stdin.once('data', () => void race())
 console.log('ready')

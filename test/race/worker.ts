@@ -10,6 +10,8 @@ export { HinobanObject }
 export default {
   async fetch(request, { OBJECT }) {
     const task = (await request.json()) as Task
-    return Response.json(await perform(durableObjectStore(OBJECT), task, () => Date.now() * 1e6))
+    return Response.json(
+      await perform(durableObjectStore(OBJECT, { deadlineMs: 30_000 }), task, () => Date.now() * 1e6),
+    )
   },
 } satisfies ExportedHandler<{ readonly OBJECT: DurableObjectNamespace<HinobanObject> }>

@@ -22,6 +22,7 @@ for await (const line of createInterface({ input: process.stdin })) {
   console.log(JSON.stringify(await perform(store, task, now)))
 }
 await store.close()
+process.exit(0) // A client of Redis would keep the process alive.
 
 async function until(startAt: number): Promise<void> {
   const waitNs = startAt - now()

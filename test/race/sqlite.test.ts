@@ -4,8 +4,9 @@ import { join } from 'node:path'
 // biome-ignore lint/correctness/noUnresolvedImports: Biome 2.5 does not know this module of Node 22.
 import { DatabaseSync } from 'node:sqlite'
 import { afterAll, describe, expect, test } from 'vitest'
+import { expectExact, expectExplained } from './expect.ts'
 import { anomalies } from './linearizable.ts'
-import { startTeam, type Team } from './team.ts'
+import { startTeam } from './team.ts'
 
 const folder = mkdtempSync(join(tmpdir(), 'hinoban-'))
 afterAll(() => rmSync(folder, { recursive: true }))
@@ -89,17 +90,3 @@ describe('sqlite > processes of Node, Bun and Deno on one file', async () => {
     }
   })
 })
-
-/** Each process makes this many calls at once against one new bucket. */
-async function expectExact(team: Team, burst: number, calls: number): Promise<void> {
-  const { admitted, refused } = await team.consume({ partition: crypto.randomUUID(), burst, calls })
-  expect({ admitted, refused }).toEqual({ admitted: burst, refused: team.size * calls - burst })
-}
-
-async function expectExplained(team: Team, histories: number, operations: number): Promise<void> {
-  for (let i = 0; i < histories; i++) {
-    const history = await team.history({ partition: `h${i}`, seed: i * 131, callers: 1, operations })
-    expect(history).toHaveLength(team.size * operations)
-    expect(anomalies(history)).toEqual([])
-  }
-}

@@ -20,7 +20,7 @@ export type Member = 'node' | 'bun' | 'deno'
 const COMMANDS = {
   node: ['node'],
   bun: ['bun'],
-  deno: ['deno', 'run', '--no-remote', '--node-modules-dir=manual', '-A'],
+  deno: ['deno', 'run', '--no-remote', '--node-modules-dir=manual', '--unstable-kv', '-A'],
 } as const satisfies Record<Member, readonly string[]>
 
 /** The processes need this long to read their task, ns. */
@@ -28,9 +28,13 @@ const LEAD_NS = 4_000_000
 const TIMEOUT_MS = 60_000
 const SEED_STEP = 7919
 
-/** Starts one process for each member, all over the store that `spec` names (see `openStore`). */
-export async function startTeam(members: readonly Member[], spec: string): Promise<Team> {
-  const racers = await Promise.all(members.map((member) => startRacer(member, spec)))
+/**
+ * Starts one process for each member, all over the store that `spec` names (see `openStore`), or each by its own spec of
+ * one store.
+ */
+export async function startTeam(members: readonly Member[], spec: string | readonly string[]): Promise<Team> {
+  const specOf = (i: number): string => (typeof spec === 'string' ? spec : spec[i]!)
+  const racers = await Promise.all(members.map((member, i) => startRacer(member, specOf(i))))
   const all = <T>(taskOf: (index: number) => Task): Promise<readonly T[]> => {
     const startAt = Number(process.hrtime.bigint()) + LEAD_NS
     return Promise.all(racers.map((racer, i) => racer.ask(JSON.stringify({ ...taskOf(i), startAt })) as Promise<T>))

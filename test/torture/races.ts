@@ -5,6 +5,7 @@ import type { Operation } from '../race/history.ts'
 import { anomalies } from '../race/linearizable.ts'
 import { startTeam, type Team } from '../race/team.ts'
 import { type RaceWorker, startRaceWorker } from '../race/worker-host.ts'
+import { startRedis } from '../redis/server.ts'
 import type { Job } from './job.ts'
 import { killRound } from './kill.ts'
 
@@ -21,13 +22,7 @@ export const raceJobs: readonly Job[] = [
       name: `sqlite > 8 processes on one file admit exactly ${burst} of 10,000 calls`,
       rounds: 100,
       volume: '10,000 calls',
-      start: () =>
-        onOneFile(async (team) => {
-          const calls = 10_000 / PROCESSES
-          const { admitted, refused } = await team.consume({ partition: crypto.randomUUID(), burst, calls })
-          if (admitted !== burst || refused !== 10_000 - burst)
-            throw new Error(`${admitted} were admitted, ${refused} refused, of a burst of ${burst}`)
-        }),
+      start: () => onOneFile((team) => expectExact(team, burst)),
     }),
   ),
   {
@@ -47,6 +42,32 @@ export const raceJobs: readonly Job[] = [
         stop: () => rmSync(folder, { recursive: true, force: true }),
       }
     },
+  },
+  ...[100, 10, 1].map(
+    (burst): Job => ({
+      name: `redis > 4 processes on one server, each by its own client, admit exactly ${burst} of 10,000 calls`,
+      rounds: 100,
+      volume: '10,000 calls',
+      start: () => onOneServer((team) => expectExact(team, burst)),
+    }),
+  ),
+  {
+    name: 'redis > 4 processes on one server: one order explains every answer of mixed calls',
+    rounds: 100,
+    volume: `${HISTORIES} histories of ${CALLERS * OPERATIONS} calls`,
+    start: () => onOneServer((team, seed) => expectExplained((task) => team.history({ ...task, callers: 2 }), seed)),
+  },
+  {
+    name: 'deno kv > 4 processes on one file admit exactly 100 of 1,000 calls',
+    rounds: 100,
+    volume: '1,000 calls',
+    start: () => onOneKv((team) => expectExact(team, 100, 1_000)),
+  },
+  {
+    name: 'deno kv > 4 processes on one file: one order explains every answer of mixed calls',
+    rounds: 20,
+    volume: `${HISTORIES} histories of ${CALLERS * OPERATIONS} calls`,
+    start: () => onOneKv((team, seed) => expectExplained((task) => team.history({ ...task, callers: 2 }), seed)),
   },
   {
     name: 'durable object > one object admits exactly 100 of 1,000 parallel calls',
@@ -81,6 +102,46 @@ async function onOneFile(round: (team: Team, seed: number) => Promise<void>): Re
       rmSync(folder, { recursive: true, force: true })
     },
   }
+}
+
+/** A job's rounds by four processes over one Redis, each by another client or runtime. */
+async function onOneServer(round: (team: Team, seed: number) => Promise<void>): ReturnType<Job['start']> {
+  const server = await startRedis()
+  const libraries = ['redis', 'ioredis', 'bun', 'redis']
+  const team = await startTeam(
+    ['node', 'node', 'bun', 'deno'],
+    libraries.map((library) => `redis:${library}:${server.port}`),
+  )
+  return {
+    round: (random) => round(team, random.below(1e9)),
+    async stop() {
+      await team.stop()
+      await server.stop()
+    },
+  }
+}
+
+/** A job's rounds by four processes of Deno over one file of Deno KV. */
+async function onOneKv(round: (team: Team, seed: number) => Promise<void>): ReturnType<Job['start']> {
+  const folder = mkdtempSync(join(tmpdir(), 'hinoban-'))
+  const team = await startTeam(
+    Array.from({ length: 4 }, () => 'deno' as const),
+    `deno-kv:${join(folder, 'state.kv')}`,
+  )
+  return {
+    round: (random) => round(team, random.below(1e9)),
+    async stop() {
+      await team.stop()
+      rmSync(folder, { recursive: true, force: true })
+    },
+  }
+}
+
+async function expectExact(team: Team, burst: number, calls = 10_000): Promise<void> {
+  const task = { partition: crypto.randomUUID(), burst, calls: calls / team.size }
+  const { admitted, refused } = await team.consume(task)
+  if (admitted === burst && refused === calls - burst) return
+  throw new Error(`${admitted} were admitted, ${refused} refused, of a burst of ${burst}`)
 }
 
 /** A job's rounds by one Worker over Durable Objects. */

@@ -16,6 +16,14 @@ export type RedisSend = (command: RedisCommand, key: string) => PromiseLike<unkn
 /** What Redis replies to our scripts. */
 export type Reply = string | number | null | readonly Reply[]
 
+interface Pending {
+  readonly command: RedisCommand
+  readonly key: string
+  readonly dueAt: number
+  readonly resolve: (reply: Reply | PromiseLike<Reply>) => void
+  readonly reject: (outage: StoreOutage) => void
+}
+
 const MAX_UNDER_WAY = 256
 const MAX_WAITING = 16_384
 
@@ -31,8 +39,12 @@ export class Commands {
   readonly #send: RedisSend
   readonly #breaker = new Breaker(ticks)
   readonly #hashes = new Map<string, string>()
-  readonly #waiting: (() => void)[] = []
+  /** What has no answer yet, in the order that it came; what waits for its turn is among it. */
+  readonly #pending = new Set<Pending>()
+  readonly #waiting: Pending[] = []
   #underWay = 0
+  #timer: ReturnType<typeof setTimeout> | undefined
+  #wakeAt = Number.POSITIVE_INFINITY
   #closed = false
 
   constructor(send: RedisSend) {
@@ -61,6 +73,7 @@ export class Commands {
   /** Later calls are outages; what is under way ends as it ends. */
   close(): void {
     this.#closed = true
+    if (this.#pending.size === 0) clearTimeout(this.#timer)
   }
 
   async #load(script: Script, keys: readonly string[], args: readonly string[], dueAt: number): Promise<Reply> {
@@ -79,42 +92,65 @@ export class Commands {
     if (this.#closed) throw new StoreOutage('The Redis store is closed.')
     if (this.#waiting.length >= MAX_WAITING) throw new StoreOutage('Too many commands wait for Redis.')
     this.#breaker.enter()
-    let ended = false
-    const end = (outage: StoreOutage | null): boolean => {
-      if (ended) return false
-      ended = true
-      clearTimeout(timer)
-      if (outage === null || isUnknownScript(outage)) this.#breaker.succeeded()
-      else this.#breaker.failed()
-      return true
-    }
-    const fail = (outage: StoreOutage): void => {
-      if (end(outage)) reject(outage)
-    }
-    const timer = setTimeout(
-      () => fail(new StoreOutage('Redis did not answer in time.')),
-      Math.max(0, dueAt - ticks.now()),
+    const pending: Pending = { command, key, dueAt, resolve, reject }
+    this.#pending.add(pending)
+    if (dueAt < this.#wakeAt) this.#wake(dueAt)
+    if (this.#underWay < MAX_UNDER_WAY) this.#dispatch(pending)
+    else this.#waiting.push(pending)
+  }
+
+  #dispatch(pending: Pending): void {
+    this.#underWay++
+    this.#ask(pending.command, pending.key).then(
+      (reply) => {
+        if (this.#pending.delete(pending)) {
+          this.#breaker.succeeded()
+          pending.resolve(reply as Reply)
+        }
+        this.#leave()
+      },
+      (error) => {
+        this.#fail(pending, outageOf(error))
+        this.#leave()
+      },
     )
-    const send = (): void => {
+  }
+
+  #leave(): void {
+    this.#underWay--
+    for (let next = this.#waiting.shift(); next !== undefined; next = this.#waiting.shift()) {
       // What waited for its turn until it was too late is not worth sending.
-      if (ended) {
-        this.#next()
-        return
-      }
-      this.#underWay++
-      this.#ask(command, key).then(
-        (reply) => {
-          if (end(null)) resolve(reply as Reply)
-          this.#leave()
-        },
-        (error) => {
-          fail(outageOf(error))
-          this.#leave()
-        },
-      )
+      if (!this.#pending.has(next)) continue
+      this.#dispatch(next)
+      return
     }
-    if (this.#underWay < MAX_UNDER_WAY) send()
-    else this.#waiting.push(send)
+  }
+
+  #fail(pending: Pending, outage: StoreOutage): void {
+    if (!this.#pending.delete(pending)) return
+    if (isUnknownScript(outage)) this.#breaker.succeeded()
+    else this.#breaker.failed()
+    pending.reject(outage)
+  }
+
+  /** One timer serves all: most commands have their answer long before. */
+  #expire(): void {
+    const now = ticks.now()
+    let nextAt = Number.POSITIVE_INFINITY
+    for (const pending of this.#pending) {
+      if (pending.dueAt <= now) this.#fail(pending, new StoreOutage('Redis did not answer in time.'))
+      else nextAt = Math.min(nextAt, pending.dueAt)
+    }
+    this.#wakeAt = Number.POSITIVE_INFINITY
+    if (nextAt < this.#wakeAt) this.#wake(nextAt)
+  }
+
+  #wake(at: number): void {
+    clearTimeout(this.#timer)
+    this.#wakeAt = at
+    this.#timer = setTimeout(() => this.#expire(), Math.max(0, at - ticks.now()))
+    // Where it can be said: a process that has nothing else to do need not wait for this.
+    ;(this.#timer as { unref?(): void }).unref?.()
   }
 
   /** A client may throw at once. */
@@ -124,15 +160,6 @@ export class Commands {
     } catch (error) {
       return Promise.reject(error)
     }
-  }
-
-  #leave(): void {
-    this.#underWay--
-    this.#next()
-  }
-
-  #next(): void {
-    this.#waiting.shift()?.()
   }
 }
 

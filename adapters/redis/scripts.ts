@@ -170,7 +170,7 @@ return stands`,
 export const CONSUME: Script = {
   name: 'consume',
   lua: `
-local call, floor, number = redis.call, math.floor, tonumber
+local call, number, format, floor = redis.call, tonumber, string.format, math.floor
 local now
 if ARGV[1] == '' then
   local time = call('TIME')
@@ -179,48 +179,45 @@ else
   now = number(ARGV[1])
 end
 local nowUs = now * 1000
-local rates, place = {}, 2
-for i = 1, number(ARGV[2]) do
-  rates[i] = {}
-  for j = 1, 7 do rates[i][j] = number(ARGV[place + j]) end
-  place = place + 7
-end
-local out, size, at = { now }, 1, 0
+local out, size, at, place = { now }, 1, 0, 2 + 7 * ARGV[2]
 local last = #ARGV
+-- Of each charge of one call: the text that was read, the bucket to keep, and whether it is kept even if the call is refused.
+local texts, tats, rests, pulls = {}, {}, {}, {}
 while place < last do
   local count = number(ARGV[place + 1])
   local verdict, mark = 1, size + 1
-  local keep = {}
   size = mark
   for i = 1, count do
-    local rate, cost = rates[number(ARGV[place + 2 * i])], number(ARGV[place + 2 * i + 1])
-    local quota, burst, toleranceUs, toleranceRest = rate[1], rate[3], rate[6], rate[7]
+    local rate = 7 * ARGV[place + 2 * i] - 5
+    local cost = number(ARGV[place + 2 * i + 1])
+    local quota, burst = number(ARGV[rate + 1]), number(ARGV[rate + 3])
+    local toleranceUs, toleranceRest = number(ARGV[rate + 6]), number(ARGV[rate + 7])
     local text = redis.pcall('GET', KEYS[at + i])
-    local tat, rest, pulled
+    local tat, rest, pulled = nil, 0, false
     if text then
-      tat, rest = number(text), 0
+      tat = number(text)
       if not tat then
         if type(text) == 'string' then tat, rest = string.match(text, '^(%d+) (%d+)$') end
         tat, rest = number(tat), number(rest)
-        if not tat then verdict = -1 end
+        if not tat then verdict, rest = -1, 0 end
       end
     end
     out[size + 1] = tat or -1
-    out[size + 2] = rest or 0
+    out[size + 2] = rest
     size = size + 2
-    if tat and tat - nowUs > (rate[2] > toleranceUs and rate[2] or toleranceUs) + ${CLOCK_SLACK_US} then
-      tat, rest, pulled = nowUs + toleranceUs, toleranceRest, true
-    elseif not tat or tat < nowUs then
+    if not tat or tat < nowUs then
       tat, rest = nowUs, 0
+    elseif tat - nowUs > math.max(toleranceUs, ARGV[rate + 2]) + ${CLOCK_SLACK_US} then
+      tat, rest, pulled = nowUs + toleranceUs, toleranceRest, true
     elseif rest >= quota then
       tat, rest = tat + 1, 0
     end
-    local nextTat, nextRest, fits = tat, rest, false
+    texts[i], tats[i], rests[i], pulls[i] = text, tat, rest, pulled
+    local fits = false
     if cost <= burst then
-      if cost < -burst then
-        nextTat, nextRest = nowUs, 0
-      else
-        nextTat, nextRest = tat + rate[4] * cost, rest + rate[5] * cost
+      local nextTat, nextRest = nowUs, 0
+      if cost >= -burst then
+        nextTat, nextRest = tat + ARGV[rate + 4] * cost, rest + ARGV[rate + 5] * cost
         if nextRest >= quota or nextRest < 0 then
           local carry = floor(nextRest / quota)
           nextTat, nextRest = nextTat + carry, nextRest - carry * quota
@@ -229,19 +226,19 @@ while place < last do
       end
       local ahead = nextTat - nowUs
       fits = cost <= 0 or ahead < toleranceUs or (ahead == toleranceUs and nextRest <= toleranceRest)
+      -- Kept only if every charge fits. A bucket that was pulled in is kept as it is if one does not.
+      if fits then tats[i], rests[i], pulls[i] = nextTat, nextRest, pulled and { tat, rest } end
     end
     if not fits and verdict == 1 then verdict = 0 end
-    keep[i] = { nextTat, nextRest, pulled and tat, rest, text }
   end
   out[mark] = verdict
   if verdict >= 0 then
     for i = 1, count do
-      local kept = keep[i]
-      local tat, rest = kept[3], kept[4]
-      if verdict == 1 then tat, rest = kept[1], kept[2] end
-      if tat and (tat > nowUs or kept[5]) then
-        local text = rest == 0 and string.format('%.0f', tat) or string.format('%.0f %.0f', tat, rest)
-        call('SET', KEYS[at + i], text, 'PX', floor((tat - nowUs) / 1000) + ${BUCKET_LATE_MS})
+      local tat, rest, pulled = tats[i], rests[i], pulls[i]
+      if verdict == 0 and type(pulled) == 'table' then tat, rest = pulled[1], pulled[2] end
+      if (verdict == 1 or pulled) and (tat > nowUs or texts[i]) then
+        local text = rest == 0 and format('%.0f', tat) or format('%.0f %.0f', tat, rest)
+        call('SET', KEYS[at + i], text, 'PX', format('%.0f', (tat - nowUs) / 1000 + ${BUCKET_LATE_MS}))
       end
     end
   end

@@ -23,6 +23,9 @@ esac
 `,
 )
 chmodSync(join(folder, 'bin/npm'), 0o755)
+// What is there need not be installed.
+writeFileSync(join(folder, 'bin/redis-server'), '#!/bin/sh\n')
+chmodSync(join(folder, 'bin/redis-server'), 0o755)
 
 interface Steps {
   readonly ci?: number

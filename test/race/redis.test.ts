@@ -1,8 +1,10 @@
 import { afterAll, describe, test } from 'vitest'
+import { sayIfLeftOut } from '../redis/left-out.ts'
 import { hasRedis, startRedis } from '../redis/server.ts'
 import { expectExact, expectExplained } from './expect.ts'
 import { startTeam } from './team.ts'
 
+sayIfLeftOut()
 if (hasRedis) {
   describe('redis > 4 processes on one server, by node-redis, ioredis, Bun’s client and node-redis on Deno', async () => {
     const server = await startRedis()
@@ -24,6 +26,4 @@ if (hasRedis) {
       await expectExplained(team, 80, 10, 2)
     })
   })
-} else {
-  test.skip('redis > left out: there is no redis-server on this machine')
 }

@@ -1,6 +1,7 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { join } from 'node:path'
 import { beforeAll, describe, expect, test } from 'vitest'
+import { sayIfLeftOut } from './left-out.ts'
 import type { LoadCall } from './load.ts'
 import { hasRedis, startRedis } from './server.ts'
 
@@ -21,7 +22,7 @@ interface Report {
   readonly events: readonly string[]
 }
 
-if (!hasRedis) test.skip('redis > left out: there is no redis-server on this machine')
+sayIfLeftOut()
 
 const marks: Record<string, number> = { 'the end': Number.POSITIVE_INFINITY }
 const reports = new Map<string, Report>()

@@ -5,6 +5,7 @@ import { type RedisCommand, type RedisStoreOptions, redisStore } from '../../ada
 import { type AtomicStore, type StoreNotice, StoreOutage } from '../../src/store/contract.ts'
 import { type Bucket, type Charge, decide, makeRate } from '../../src/store/gcra.ts'
 import { connect, type TestClient } from './clients.ts'
+import { sayIfLeftOut } from './left-out.ts'
 import { hasRedis, type RedisServer, startRedis } from './server.ts'
 
 const START = 1_780_000_000_000
@@ -13,7 +14,7 @@ const HOUR = 60 * MINUTE
 const KEY = { partition: 'p', name: 'n' }
 const TEN = makeRate(10, 60)
 
-if (!hasRedis) test.skip('redis > left out: there is no redis-server on this machine')
+sayIfLeftOut()
 
 describe.runIf(hasRedis)('redis > redisStore()', () => {
   let server: RedisServer

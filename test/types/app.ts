@@ -8,9 +8,11 @@ import {
   type Refusals,
   rateLimit,
   type Store,
+  type Stored,
   security,
 } from 'hinoban'
 import { platform } from 'hinoban/node'
+import { encrypted, keyring, namespaced, rememberDenials, withDeadline } from 'hinoban/store'
 import { ChatText, IdParam, validate } from 'hinoban/validate'
 import { Hono } from 'hono'
 import { type ApplyGlobalResponse, hc } from 'hono/client'
@@ -58,6 +60,14 @@ const eventual: Store = { ...store, consistency: 'eventual' }
 security({ platform, store: eventual })
 // @ts-expect-error the same for a limiter that stands alone
 rateLimit({ quota: 1, periodSeconds: 1, platform, store: eventual })
+// @ts-expect-error no wrapper makes it exact
+security({ platform, store: withDeadline(namespaced(eventual, 'a')) })
+// @ts-expect-error nor does encryption
+security({ platform, store: encrypted(eventual, keyring({ secret: '', salt: '' })) })
+// @ts-expect-error denials are of limits, which it cannot carry
+rememberDenials(eventual)
+security({ platform, store: rememberDenials(withDeadline(namespaced(store, 'a'))) })
+namespaced(store, 'a').get({ partition: 'p', name: 'n' }) satisfies Stored | null
 // @ts-expect-error a platform is needed
 security({ store })
 // @ts-expect-error a scheme needs keys

@@ -1,6 +1,6 @@
 import type { Clock } from '../../src/clock.ts'
 import { Breaker } from '../../src/store/breaker.ts'
-import { StoreOutage } from '../../src/store/contract.ts'
+import { isPending, StoreOutage } from '../../src/store/contract.ts'
 import type { Script } from './scripts.ts'
 
 /** A command with its arguments, as Redis takes it. */
@@ -16,58 +16,77 @@ export type RedisSend = (command: RedisCommand, key: string) => PromiseLike<unkn
 /** What Redis replies to our scripts. */
 export type Reply = string | number | null | readonly Reply[]
 
+/** Commands to one part of Redis that fails as a whole: the server, or one hash tag of a cluster. */
+export interface Lane {
+  /** Runs a script; it is sent whole where Redis does not know it (any more). The first key chooses the node. */
+  run(script: Script, keys: readonly string[], args: readonly string[], dueAt: number): Promise<Reply>
+  /** Runs one command. @throws {StoreOutage} when Redis did not answer it. */
+  call(command: RedisCommand, key: string, dueAt: number): Promise<Reply>
+}
+
 interface Pending {
   readonly command: RedisCommand
   readonly key: string
   readonly dueAt: number
+  readonly breaker: Breaker
   readonly resolve: (reply: Reply | PromiseLike<Reply>) => void
   readonly reject: (outage: StoreOutage) => void
+  /** When it was handed to the client, by {@link ticks}; null while it waits for its turn. */
+  sentAt: number | null
 }
 
 const MAX_UNDER_WAY = 256
 const MAX_WAITING = 16_384
+/** A command that the client has not settled this long after its end is no longer counted as under way, ms. */
+const FORGOTTEN_AFTER_MS = 30_000
 
 /** Counts ms from an instant of its own and never steps. */
 export const ticks: Clock = { now: () => performance.now() }
 
 /**
- * Runs commands, each until an instant of {@link ticks}. At most 256 are under way, until the client settles them, and 16,384
- * wait for their turn. What comes above that, is not answered in time or meets an open breaker is a StoreOutage; Redis may
- * still carry it out.
+ * Runs commands, each until an instant of {@link ticks}. At most 256 are under way until the client settles them, and 16,384
+ * wait for their turn. What comes above that, is not answered in time or meets an open breaker is a StoreOutage.
  */
 export class Commands {
   readonly #send: RedisSend
-  readonly #breaker = new Breaker(ticks)
+  readonly #deadlineMs: number
   readonly #hashes = new Map<string, string>()
   /** What has no answer yet, in the order that it came; what waits for its turn is among it. */
   readonly #pending = new Set<Pending>()
   readonly #waiting: Pending[] = []
-  #underWay = 0
+  /** What the client has not settled. */
+  readonly #underWay = new Set<Pending>()
   #timer: ReturnType<typeof setTimeout> | undefined
   #wakeAt = Number.POSITIVE_INFINITY
   #closed = false
 
-  constructor(send: RedisSend) {
+  constructor(send: RedisSend, deadlineMs: number) {
     this.#send = send
+    this.#deadlineMs = deadlineMs
   }
 
-  /** Runs a script; it is sent whole where Redis does not know it (any more). The first key chooses the node. */
-  run(script: Script, keys: readonly string[], args: readonly string[], dueAt: number): Promise<Reply> {
-    const key = keys[0]!
-    const hash = this.#hashes.get(script.name)
-    if (hash === undefined) return this.#load(script, keys, args, dueAt)
-    const rest = [String(keys.length), ...keys, ...args]
-    return new Promise((resolve, reject) => {
-      this.#start(['EVALSHA', hash, ...rest], key, dueAt, resolve, (outage) => {
-        if (isUnknownScript(outage)) resolve(this.call(['EVAL', script.lua, ...rest], key, dueAt))
-        else reject(outage)
+  /** A part of Redis with a breaker of its own. */
+  lane(): Lane {
+    const breaker = new Breaker(ticks)
+    const call: Lane['call'] = (command, key, dueAt) =>
+      new Promise((resolve, reject) => this.#start(breaker, command, key, dueAt, resolve, reject))
+    const run: Lane['run'] = (script, keys, args, dueAt) => {
+      const key = keys[0]!
+      const hash = this.#hashes.get(script.name)
+      if (hash === undefined) return load(script, keys, args, dueAt)
+      const rest = [String(keys.length), ...keys, ...args]
+      return new Promise((resolve, reject) => {
+        this.#start(breaker, ['EVALSHA', hash, ...rest], key, dueAt, resolve, (outage) => {
+          if (codeOf(outage) === 'NOSCRIPT') resolve(call(['EVAL', script.lua, ...rest], key, dueAt))
+          else reject(outage)
+        })
       })
-    })
-  }
-
-  /** Runs one command. @throws {StoreOutage} when Redis did not answer it. */
-  call(command: RedisCommand, key: string, dueAt: number): Promise<Reply> {
-    return new Promise((resolve, reject) => this.#start(command, key, dueAt, resolve, reject))
+    }
+    const load: Lane['run'] = async (script, keys, args, dueAt) => {
+      this.#hashes.set(script.name, String(await call(['SCRIPT', 'LOAD', script.lua], keys[0]!, dueAt)))
+      return run(script, keys, args, dueAt)
+    }
+    return { call, run }
   }
 
   /** Later calls are outages; what is under way ends as it ends. */
@@ -76,48 +95,47 @@ export class Commands {
     if (this.#pending.size === 0) clearTimeout(this.#timer)
   }
 
-  async #load(script: Script, keys: readonly string[], args: readonly string[], dueAt: number): Promise<Reply> {
-    this.#hashes.set(script.name, String(await this.call(['SCRIPT', 'LOAD', script.lua], keys[0]!, dueAt)))
-    return this.run(script, keys, args, dueAt)
-  }
-
   #start(
+    breaker: Breaker,
     command: RedisCommand,
     key: string,
     dueAt: number,
-    resolve: (reply: Reply | PromiseLike<Reply>) => void,
-    reject: (outage: StoreOutage) => void,
+    resolve: Pending['resolve'],
+    reject: Pending['reject'],
   ): void {
     // Thrown inside the caller's promise, which it rejects.
     if (this.#closed) throw new StoreOutage('The Redis store is closed.')
     if (this.#waiting.length >= MAX_WAITING) throw new StoreOutage('Too many commands wait for Redis.')
-    this.#breaker.enter()
-    const pending: Pending = { command, key, dueAt, resolve, reject }
+    breaker.enter()
+    const pending: Pending = { command, key, dueAt, breaker, resolve, reject, sentAt: null }
     this.#pending.add(pending)
     if (dueAt < this.#wakeAt) this.#wake(dueAt)
-    if (this.#underWay < MAX_UNDER_WAY) this.#dispatch(pending)
+    if (this.#underWay.size >= MAX_UNDER_WAY) this.#forget()
+    if (this.#underWay.size < MAX_UNDER_WAY) this.#dispatch(pending)
     else this.#waiting.push(pending)
   }
 
   #dispatch(pending: Pending): void {
-    this.#underWay++
+    pending.sentAt = ticks.now()
+    this.#underWay.add(pending)
     this.#ask(pending.command, pending.key).then(
       (reply) => {
         if (this.#pending.delete(pending)) {
-          this.#breaker.succeeded()
+          pending.breaker.succeeded()
           pending.resolve(reply as Reply)
         }
-        this.#leave()
+        this.#leave(pending)
       },
       (error) => {
-        this.#fail(pending, outageOf(error))
-        this.#leave()
+        const outage = outageOf(error)
+        this.#fail(pending, outage, isAlive(outage))
+        this.#leave(pending)
       },
     )
   }
 
-  #leave(): void {
-    this.#underWay--
+  #leave(pending: Pending): void {
+    if (!this.#underWay.delete(pending)) return
     for (let next = this.#waiting.shift(); next !== undefined; next = this.#waiting.shift()) {
       // What waited for its turn until it was too late is not worth sending.
       if (!this.#pending.has(next)) continue
@@ -126,10 +144,10 @@ export class Commands {
     }
   }
 
-  #fail(pending: Pending, outage: StoreOutage): void {
+  #fail(pending: Pending, outage: StoreOutage, isAlive: boolean): void {
     if (!this.#pending.delete(pending)) return
-    if (isUnknownScript(outage)) this.#breaker.succeeded()
-    else this.#breaker.failed()
+    if (isAlive) pending.breaker.succeeded()
+    else pending.breaker.failed()
     pending.reject(outage)
   }
 
@@ -138,11 +156,18 @@ export class Commands {
     const now = ticks.now()
     let nextAt = Number.POSITIVE_INFINITY
     for (const pending of this.#pending) {
-      if (pending.dueAt <= now) this.#fail(pending, new StoreOutage('Redis did not answer in time.'))
-      else nextAt = Math.min(nextAt, pending.dueAt)
+      if (pending.dueAt > now) nextAt = Math.min(nextAt, pending.dueAt)
+      else this.#late(pending, now)
     }
     this.#wakeAt = Number.POSITIVE_INFINITY
     if (nextAt < this.#wakeAt) this.#wake(nextAt)
+  }
+
+  /** What waited here for most of its time says nothing of Redis. */
+  #late(pending: Pending, now: number): void {
+    const outage = new StoreOutage('Redis did not answer in time.')
+    if (pending.sentAt !== null && now - pending.sentAt >= this.#deadlineMs / 2) this.#fail(pending, outage, false)
+    else if (this.#pending.delete(pending)) pending.reject(outage)
   }
 
   #wake(at: number): void {
@@ -153,10 +178,18 @@ export class Commands {
     ;(this.#timer as { unref?(): void }).unref?.()
   }
 
+  /** Some clients never settle what a broken connection left open. */
+  #forget(): void {
+    const before = ticks.now() - FORGOTTEN_AFTER_MS
+    for (const pending of [...this.#underWay]) if (pending.dueAt <= before) this.#leave(pending)
+  }
+
   /** A client may throw at once. */
   #ask(command: RedisCommand, key: string): PromiseLike<unknown> {
     try {
-      return this.#send(command, key)
+      const reply = this.#send(command, key)
+      if (isPending(reply)) return reply
+      throw new TypeError('redisStore(): send must return the promise of a reply.')
     } catch (error) {
       return Promise.reject(error)
     }
@@ -165,7 +198,7 @@ export class Commands {
 
 /** Clients hang the whole command on their errors, and Redis repeats one that it does not know: values stay out of ours. */
 function outageOf(error: unknown): StoreOutage {
-  const { name, message, code } = error as { name?: unknown; message?: unknown; code?: unknown }
+  const { name, message, code } = Object(error) as { name?: unknown; message?: unknown; code?: unknown }
   const text = String(message ?? error).split(', with args beginning with')[0]!
   const word = /^[A-Z]{3,}(?= )/.exec(text)?.[0] ?? (typeof code === 'string' ? code : null)
   const what = word === 'CROSSSLOT' ? 'Redis is a cluster: give redisStore() cluster: true.' : 'Redis could not answer.'
@@ -173,6 +206,15 @@ function outageOf(error: unknown): StoreOutage {
   return new StoreOutage(what, { cause })
 }
 
-function isUnknownScript(error: unknown): boolean {
-  return (error as { cause?: { code?: unknown } }).cause?.code === 'NOSCRIPT'
+function codeOf(outage: StoreOutage): unknown {
+  return (outage.cause as { code?: unknown } | undefined)?.code
+}
+
+/** Replies by which Redis says that it cannot serve at the moment, whatever it is asked. */
+const UNABLE = ['BUSY', 'CLUSTERDOWN', 'LOADING', 'MASTERDOWN', 'READONLY', 'TRYAGAIN']
+
+/** Whether an error is Redis's own reply to this one command, which shows that it serves others. */
+function isAlive(outage: StoreOutage): boolean {
+  const { code, message } = outage.cause as { code: unknown; message: string }
+  return typeof code === 'string' && message.startsWith(`${code} `) && !UNABLE.includes(code)
 }

@@ -1,6 +1,7 @@
+import { randomBytes, toHex } from '../../src/bytes.ts'
 import { StoreOutage } from '../../src/store/contract.ts'
 import { type Bucket, type Charge, type Decision, decide, type Rate } from '../../src/store/gcra.ts'
-import { type Commands, type Reply, ticks } from './commands.ts'
+import { ticks } from './commands.ts'
 import type { Epoch } from './epoch.ts'
 import { CONSUME } from './scripts.ts'
 
@@ -13,29 +14,31 @@ interface Call {
 }
 
 const MAX_UNDER_WAY = 2
+/** After this long without one, a batch is sent although others are under way, ms. */
+const LONGEST_GAP_MS = 5
 const MAX_BATCH = 256
 const MAX_WAITING = 16_384
 /** How often a decision asks on the way whether the data is still the same. */
 const ASK_EPOCH_MS = 1_000
 
 /**
- * Sends the decisions of one process together: what comes while two batches are under way waits for the first of them, so that
- * many decisions cost little more than one. Within a batch they are made one after the other, as if each had come alone.
+ * Sends the decisions of one process together: what comes while two batches are under way waits for the first of them, or for 5
+ * ms, so that many decisions cost little more than one. Within a batch they are made one after the other, as if each had come
+ * alone.
  */
 export class Consumer {
-  readonly #commands: Commands
   readonly #epoch: Epoch
-  readonly #now: () => string
+  readonly #root: string
   #waiting: Call[] = []
   #underWay = 0
+  #sentAt = Number.NEGATIVE_INFINITY
   #askEpochAt = 0
   #scheduled = false
 
-  /** @param now the deciding clock as scripts take it: '' for the engine's */
-  constructor(commands: Commands, epoch: Epoch, now: () => string) {
-    this.#commands = commands
+  /** @param root begins the keys by which refunds are known that were made before */
+  constructor(epoch: Epoch, root: string) {
     this.#epoch = epoch
-    this.#now = now
+    this.#root = root
   }
 
   /** Charges the buckets of these keys, all or nothing. The charges have been checked. */
@@ -48,17 +51,31 @@ export class Consumer {
   }
 
   #schedule(): void {
-    if (this.#scheduled || this.#underWay >= MAX_UNDER_WAY || this.#waiting.length === 0) return
+    if (this.#scheduled || this.#waiting.length === 0) return
+    if (this.#underWay >= MAX_UNDER_WAY && ticks.now() - this.#sentAt < LONGEST_GAP_MS) return
     this.#scheduled = true
     // After the callers that run now: what they ask for goes along.
     queueMicrotask(() => {
       this.#scheduled = false
-      void this.#send(this.#waiting.splice(0, MAX_BATCH))
+      void this.#send(this.#batch())
     })
   }
 
+  /** What is to go next. What waited until it was too late has been told so by its own end, and is not charged. */
+  #batch(): readonly Call[] {
+    const now = ticks.now()
+    const calls = this.#waiting.splice(0, MAX_BATCH)
+    for (const call of calls) if (call.dueAt <= now) call.reject(new StoreOutage('Redis did not answer in time.'))
+    return calls.filter(({ dueAt }) => dueAt > now)
+  }
+
   async #send(calls: readonly Call[]): Promise<void> {
+    if (calls.length === 0) {
+      this.#schedule()
+      return
+    }
     this.#underWay++
+    this.#sentAt = ticks.now()
     try {
       // The call that waited longest sets the end: none waits past its own.
       await this.#answer(calls, calls[0]!.dueAt)
@@ -73,11 +90,17 @@ export class Consumer {
   async #answer(calls: readonly Call[], dueAt: number): Promise<void> {
     const keys: string[] = []
     for (const call of calls) keys.push(...call.keys)
+    const refunds = calls.some(({ charges }) => charges.some(({ cost }) => cost < 0))
+    // Some clients send again what a broken connection left open: a refund must not count twice.
+    if (refunds) keys.push(`${this.#root}refund/${toHex(randomBytes(12))}`)
     const asksEpoch = ticks.now() >= this.#askEpochAt
     if (asksEpoch) keys.push(this.#epoch.key)
-    const reply = (await this.#commands.run(CONSUME, keys, argsOf(calls, this.#now()), dueAt)) as readonly Reply[]
-    let at = 1
-    for (const call of calls) at = settle(call, reply as readonly number[], at)
+    const args = argsOf(calls)
+    const argsNow = (): readonly string[] => [refunds ? '1' : '0', asksEpoch ? '1' : '0', ...args]
+    const reply = await this.#epoch.write(CONSUME, keys, argsNow, dueAt)
+    const isAgain = reply[1] === 1
+    let at = 2
+    for (const call of calls) at = settle(call, isAgain, reply as readonly number[], at)
     if (asksEpoch) await this.#notice(String(reply[at]), dueAt)
   }
 
@@ -90,7 +113,7 @@ export class Consumer {
   }
 }
 
-function argsOf(calls: readonly Call[], now: string): string[] {
+function argsOf(calls: readonly Call[]): readonly string[] {
   const places = new Map<Rate, string>()
   const rates: string[] = []
   const sent: string[] = []
@@ -109,14 +132,16 @@ function argsOf(calls: readonly Call[], now: string): string[] {
       sent.push(place, String(cost))
     }
   }
-  return [now, String(places.size), ...rates, ...sent]
+  return [String(places.size), ...rates, ...sent]
 }
 
 /**
  * Tells a decision, and where the next one's reply begins. The script gives its verdict and the buckets as it read them; the
  * states follow from these.
  */
-function settle({ charges, resolve, reject }: Call, reply: readonly number[], begin: number): number {
+function settle(call: Call, isAgain: boolean, reply: readonly number[], begin: number): number {
+  const { resolve, reject } = call
+  const charges = isAgain ? call.charges.map((charge) => ({ ...charge, cost: Math.max(0, charge.cost) })) : call.charges
   const verdict = reply[begin]
   let at = begin + 1
   const { decision } = decide(charges, reply[0]!, (): Bucket | null => {

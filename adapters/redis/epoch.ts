@@ -1,36 +1,32 @@
 import { randomBytes, toHex } from '../../src/bytes.ts'
 import { StoreOutage } from '../../src/store/contract.ts'
-import type { Commands, Reply } from './commands.ts'
+import { type Lane, type Reply, ticks } from './commands.ts'
 import { EPOCH, type Script } from './scripts.ts'
 
-const SHORTEST_WINDOW_MS = 900_000
-const LONGEST_WINDOW_MS = 86_400_000
 const TRIES = 3
 
 /**
- * Notices that Redis holds less than it acknowledged. An epoch stands in Redis, which every process remembers, and a number that
- * grows with each single use: when the epoch is another one (flushed, failed over to an empty node, restarted without a copy) or
- * the number is behind what was seen (a copy that lacks the last moments), data is lost. A new epoch then keeps single use
- * closed, for all processes, until what was claimed before has ended.
+ * Notices that Redis holds less than it acknowledged, and keeps writes from coming late.
+ *
+ * An epoch stands in Redis, which every process remembers, with a number that grows with each single use and the end of what was
+ * claimed for longest. Another epoch, an older one or a smaller number means lost data. A new epoch then keeps single use closed,
+ * for all processes, until what was claimed before has ended.
  */
 export class Epoch {
-  readonly #commands: Commands
-  readonly #keys: readonly [epoch: string, sequence: string]
+  readonly #lane: Lane
+  readonly #keys: readonly [epoch: string, sequence: string, reach: string]
   readonly #now: () => string
   readonly #onLoss: (reason: string) => void
   #known = ''
   #sequence = 0
-  #windowMs = SHORTEST_WINDOW_MS
+  #reach = 0
+  /** What must be added to {@link ticks} to have the engine's clock, ms; null while it is not known. */
+  #offsetMs: number | null = null
 
   /** @param now the deciding clock as scripts take it: '' for the engine's */
-  constructor(
-    commands: Commands,
-    keys: readonly [epoch: string, sequence: string],
-    now: () => string,
-    onLoss: (reason: string) => void,
-  ) {
-    this.#commands = commands
-    this.#keys = keys
+  constructor(lane: Lane, root: string, now: () => string, onLoss: (reason: string) => void) {
+    this.#lane = lane
+    this.#keys = [`${root}epoch`, `${root}sequence`, `${root}reach`]
     this.#now = now
     this.#onLoss = onLoss
   }
@@ -40,31 +36,62 @@ export class Epoch {
     return this.#keys[0]
   }
 
-  /** Takes note of the epoch that another script found; '' for none. */
-  async see(stands: string, dueAt: number): Promise<void> {
-    if (stands === '' || stands !== this.#known) await this.learn(false, dueAt)
+  /** Learns what there is to know, unless it is known. */
+  async ensure(dueAt: number): Promise<void> {
+    if (this.#known === '') await this.learn(false, dueAt)
   }
 
-  /**
-   * Runs a script of single use. @throws {StoreOutage} too while single use is closed.
-   *
-   * @param lifeMs how long what it writes lasts: after a loss, single use stays closed as long as the longest yet
-   */
-  async run(
+  /** Takes note of the epoch that another script found; '' for none. */
+  async see(stands: string, dueAt: number): Promise<void> {
+    if (stands !== this.#known || stands === '') await this.learn(false, dueAt)
+  }
+
+  /** The first arguments of a script that writes: the deciding clock, and after when it must not write. */
+  #timeArgs(dueAt: number): readonly [now: string, notAfter: string] {
+    const now = this.#now()
+    const notAfter = now === '' && this.#offsetMs !== null ? String(Math.ceil(dueAt + this.#offsetMs)) : ''
+    return [now, notAfter]
+  }
+
+  /** Runs a script that writes. @param keys of which the first chooses the node */
+  async write(
     script: Script,
     keys: readonly string[],
-    args: readonly string[],
-    lifeMs: number,
+    argsOf: () => readonly string[],
     dueAt: number,
   ): Promise<readonly Reply[]> {
     for (let tries = 0; tries < TRIES; tries++) {
-      if (this.#known === '') await this.learn(false, dueAt)
-      const known = this.#known
-      const all = [known, String(this.#sequence), this.#now(), ...args]
-      const reply = await this.#ask(script, keys, all, lifeMs, dueAt)
+      await this.ensure(dueAt)
+      const sentAt = ticks.now()
+      const args = [...this.#timeArgs(dueAt), ...argsOf()]
+      const reply = (await this.#lane.run(script, keys, args, dueAt)) as readonly Reply[]
+      if (!Array.isArray(reply)) throw new StoreOutage('Redis replied to a script as Redis does not.')
+      const told = typeof reply[0] === 'number' ? reply[0] : reply[1]
+      if (typeof told === 'number') this.#offsetMs = told - sentAt
+      // Late by the clock that was known, in time by our own: Redis's has stepped forth, and is known now.
+      if (reply[0] !== 'late') return reply
+    }
+    throw new StoreOutage('The clock of Redis keeps stepping.')
+  }
+
+  /** Runs a script of single use. @throws {StoreOutage} too while single use is closed. @param ends as in the script, '-' for never */
+  async use(
+    script: Script,
+    keys: readonly string[],
+    args: readonly string[],
+    ends: string,
+    dueAt: number,
+  ): Promise<readonly Reply[]> {
+    for (let tries = 0; tries < TRIES; tries++) {
+      let known = ''
+      const argsOf = (): readonly string[] => {
+        known = this.#known
+        return [known, String(this.#sequence), ...args]
+      }
+      const reply = await this.#reaching(ends, () => this.write(script, [...this.#keys, ...keys], argsOf, dueAt))
       switch (reply[0]) {
         case 'changed':
-          await this.learn(false, dueAt)
+          if (known === this.#known) await this.learn(false, dueAt)
           break
         case 'behind':
           if (known === this.#known) await this.learn(true, dueAt)
@@ -72,44 +99,39 @@ export class Epoch {
         case 'quiet':
           throw new StoreOutage('Redis lost data: single use is closed until what was claimed before has ended.')
         default:
-          this.#lasts(lifeMs)
-          if (known === this.#known) this.#sequence = Math.max(this.#sequence, Number(reply[1]))
+          this.#reach = Math.max(this.#reach, Number(reply[3]))
+          if (known === this.#known) this.#sequence = Math.max(this.#sequence, Number(reply[2]))
           return reply
       }
     }
     throw new StoreOutage('The epoch in Redis keeps changing.')
   }
 
-  async #ask(
-    script: Script,
-    keys: readonly string[],
-    args: readonly string[],
-    lifeMs: number,
-    dueAt: number,
-  ): Promise<readonly Reply[]> {
-    try {
-      return (await this.#commands.run(script, [...this.#keys, ...keys], args, dueAt)) as readonly Reply[]
-    } catch (error) {
-      // It may have been written all the same.
-      this.#lasts(lifeMs)
-      throw error
-    }
-  }
-
-  #lasts(lifeMs: number): void {
-    if (lifeMs > this.#windowMs) this.#windowMs = Math.min(lifeMs, LONGEST_WINDOW_MS)
-  }
-
   /** Asks which epoch stands, and tells of a loss. */
   async learn(isBehind: boolean, dueAt: number): Promise<void> {
     const before = this.#known
-    const args = [before, toHex(randomBytes(8)), this.#now(), String(this.#windowMs), isBehind ? '1' : '0']
-    const stands = String(await this.#commands.run(EPOCH, [this.#keys[0]], args, dueAt))
+    const sentAt = ticks.now()
+    const args = [this.#now(), before, toHex(randomBytes(8)), String(this.#reach), isBehind ? '1' : '0']
+    const reply = (await this.#lane.run(EPOCH, this.#keys, args, dueAt)) as readonly Reply[]
+    if (!Array.isArray(reply)) throw new StoreOutage('Redis replied to a script as Redis does not.')
     if (this.#known !== before) return
+    const stands = String(reply[0])
+    this.#offsetMs = Number(reply[1]) - sentAt
+    this.#reach = Math.max(this.#reach, Number(reply[2]))
     this.#known = stands
     if (before === '' || idOf(before) === idOf(stands)) return
     this.#sequence = 0
     this.#onLoss(isBehind ? 'rolled_back' : 'flushed')
+  }
+
+  /** What was asked for may have been written though no answer came. */
+  async #reaching<T>(ends: string, call: () => Promise<T>): Promise<T> {
+    try {
+      return await call()
+    } catch (error) {
+      if (ends !== '-') this.#reach = Math.max(this.#reach, Number(ends))
+      throw error
+    }
   }
 }
 

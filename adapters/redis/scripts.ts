@@ -1,6 +1,7 @@
 /**
- * The verbs in Lua, each one round trip and atomic. A script reads only what it is told: keys come first the epoch, then
- * its own; `now` is ms since the epoch, '' for the engine's clock.
+ * The verbs in Lua, each one round trip and atomic. A script reads and writes only the keys that it is given. `now` is ms since
+ * the epoch, '' for the engine's clock; `notAfter` is an instant of that clock, '' for none: a write that comes later (a client
+ * sends again what a broken connection left open) does nothing but tell the time, `{ 'late', now }`.
  *
  * A record is the text `version expiresAt json` (`-` for never), an epoch `id born quietUntil`.
  */
@@ -15,6 +16,13 @@ const LATE_MS = 3_600_000
 const BUCKET_LATE_MS = 60_000
 /** As in `src/store/gcra.ts`. */
 const CLOCK_SLACK_US = 60_000_000
+/** How far the end of what was claimed may grow before it is written down again, ms. */
+const REACH_STEP_MS = 60_000
+/** Single use stays closed after a loss for at least and at most this long, ms. */
+const SHORTEST_QUIET_MS = 900_000
+const LONGEST_QUIET_MS = 86_400_000
+/** A refund that is sent again is known for this long, ms. */
+const REFUND_KNOWN_MS = 600_000
 
 const CLOCK = `
 local call = redis.call
@@ -32,6 +40,12 @@ local function read(key, now)
 end
 `
 
+/** ARGV now notAfter. */
+const IN_TIME = `
+local now = clock(ARGV[1])
+if ARGV[2] ~= '' and now > tonumber(ARGV[2]) then return { 'late', now } end
+`
+
 /** Writes a record and its place in the partition's index; drops index entries of a few records that ended long ago. */
 const WRITE = `
 local function last(key, fresh, ttl)
@@ -45,18 +59,19 @@ local function write(record, index, due, name, version, ends, json, now)
   local ttl = never and 0 or math.max(tonumber(ends) - now, 0) + ${LATE_MS}
   if never then call('SET', record, text) else call('SET', record, text, 'PX', string.format('%.0f', ttl)) end
   if not index then return end
-  ttl = string.format('%.0f', ttl)
   local fresh = call('EXISTS', index) == 0
   call('ZADD', index, 0, name)
   if never then
     call('PERSIST', index)
     call('ZREM', due, name)
   else
-    last(index, fresh, tonumber(ttl))
+    last(index, fresh, ttl)
     fresh = call('EXISTS', due) == 0
     call('ZADD', due, ends, name)
-    last(due, fresh, tonumber(ttl))
+    last(due, fresh, ttl)
   end
+  -- What tells the ends lasts as long as the names that it tells them of.
+  if call('PTTL', index) == -1 then call('PERSIST', due) end
   local ended = call('ZRANGEBYSCORE', due, '-inf', string.format('%.0f', now - ${LATE_MS}), 'LIMIT', 0, 4)
   for i = 1, #ended do
     call('ZREM', index, ended[i])
@@ -65,29 +80,39 @@ local function write(record, index, due, name, version, ends, json, now)
 end
 `
 
-/** KEYS epoch sequence, ARGV epoch sequence: whether single use can be trusted. */
-const SINGLE_USE = `
-local now = clock(ARGV[3])
+/** KEYS epoch sequence reach · ARGV now notAfter epoch sequence: whether single use can be trusted. */
+const SINGLE_USE = `${IN_TIME}
 local epoch = call('GET', KEYS[1])
-if epoch ~= ARGV[1] then return { 'changed' } end
+if epoch ~= ARGV[3] then return { 'changed' } end
 local sequence = call('INCR', KEYS[2])
-if sequence <= tonumber(ARGV[2]) then return { 'behind' } end
+if sequence <= tonumber(ARGV[4]) then return { 'behind' } end
 if tonumber(string.match(epoch, '(%d+)$')) > now then return { 'quiet' } end
+local reach = tonumber(call('GET', KEYS[3]) or 0)
+local function reaches(ends)
+  if ends == '-' or tonumber(ends) <= reach + ${REACH_STEP_MS} then return end
+  reach = tonumber(ends)
+  call('SET', KEYS[3], ends)
+end
+local function tell(what, text) return { what, now, sequence, string.format('%.0f', reach), text } end
 `
 
-/** KEYS record · ARGV now · gives the live record and the clock, or nothing. */
+/** KEYS record · ARGV now · gives the live record, or nothing. */
 export const GET: Script = { name: 'get', lua: `${CLOCK}return (read(KEYS[1], clock(ARGV[1])))` }
 
-/** KEYS record [index due] · ARGV now name version ends json. */
+/** KEYS record [index due] · ARGV now notAfter name version ends json. */
 export const SET: Script = {
   name: 'set',
-  lua: `${CLOCK}${WRITE}write(KEYS[1], KEYS[2], KEYS[3], ARGV[2], ARGV[3], ARGV[4], ARGV[5], clock(ARGV[1]))`,
+  lua: `${CLOCK}${WRITE}${IN_TIME}write(KEYS[1], KEYS[2], KEYS[3], ARGV[3], ARGV[4], ARGV[5], ARGV[6], now)
+return { 'done', now }`,
 }
 
-/** KEYS record index due · ARGV name. */
+/** KEYS record index due · ARGV now notAfter name. */
 export const DELETE: Script = {
   name: 'delete',
-  lua: `redis.call('DEL', KEYS[1]) redis.call('ZREM', KEYS[2], ARGV[1]) redis.call('ZREM', KEYS[3], ARGV[1])`,
+  lua: `${CLOCK}${IN_TIME}call('DEL', KEYS[1])
+call('ZREM', KEYS[2], ARGV[3])
+call('ZREM', KEYS[3], ARGV[3])
+return { 'done', now }`,
 }
 
 /** KEYS index · ARGV now least most count · gives the clock as text, then names. */
@@ -99,71 +124,86 @@ table.insert(names, 1, string.format('%.0f', clock(ARGV[1])))
 return names`,
 }
 
-/** KEYS epoch sequence record [index due] · ARGV epoch sequence now name version ends json. */
+/** KEYS epoch sequence reach record [index due] · ARGV now notAfter epoch sequence name version ends json. */
 export const CREATE: Script = {
   name: 'create',
   lua: `${CLOCK}${WRITE}${SINGLE_USE}
-if read(KEYS[3], now) then return { 'stands', sequence } end
-write(KEYS[3], KEYS[4], KEYS[5], ARGV[4], ARGV[5], ARGV[6], ARGV[7], now)
-return { 'done', sequence }`,
+local text, version = read(KEYS[4], now)
+-- This very version is the same call, sent again.
+if text then return tell(version == ARGV[6] and 'done' or 'stands') end
+write(KEYS[4], KEYS[5], KEYS[6], ARGV[5], ARGV[6], ARGV[7], ARGV[8], now)
+reaches(ARGV[7])
+return tell('done')`,
 }
 
 /** As {@link CREATE}, and ARGV expected: the version that must stand. */
 export const REPLACE: Script = {
   name: 'replace',
   lua: `${CLOCK}${WRITE}${SINGLE_USE}
-local text, version = read(KEYS[3], now)
-if version ~= ARGV[8] then return { 'stands', sequence } end
-write(KEYS[3], KEYS[4], KEYS[5], ARGV[4], ARGV[5], ARGV[6], ARGV[7], now)
-return { 'done', sequence }`,
+local text, version = read(KEYS[4], now)
+if version == ARGV[6] then return tell('done') end
+if version ~= ARGV[9] then return tell('stands') end
+write(KEYS[4], KEYS[5], KEYS[6], ARGV[5], ARGV[6], ARGV[7], ARGV[8], now)
+reaches(ARGV[7])
+return tell('done')`,
 }
 
-/** KEYS epoch sequence record index due · ARGV epoch sequence now name. */
+/** KEYS epoch sequence reach record index due · ARGV now notAfter epoch sequence name. */
 export const TAKE: Script = {
   name: 'take',
   lua: `${CLOCK}${SINGLE_USE}
-local text = read(KEYS[3], now)
-if not text then return { 'stands', sequence } end
-call('DEL', KEYS[3])
-call('ZREM', KEYS[4], ARGV[4])
-call('ZREM', KEYS[5], ARGV[4])
-return { 'done', sequence, text }`,
+local text = read(KEYS[4], now)
+if not text then return tell('stands') end
+call('DEL', KEYS[4])
+call('ZREM', KEYS[5], ARGV[5])
+call('ZREM', KEYS[6], ARGV[5])
+return tell('done', text)`,
 }
 
 /**
- * KEYS epoch · ARGV known fresh now window behind: makes the epoch, or tells the one that stands. Whoever knew another
- * one has lost data: single use stays closed until everything claimed before the new one has ended.
+ * KEYS epoch sequence reach · ARGV now known fresh reach behind: makes the epoch, or tells the one that stands; gives it, the clock
+ * and the reach. Whoever knew another one has lost data: single use stays closed until what was claimed before has ended.
  */
 export const EPOCH: Script = {
   name: 'epoch',
   lua: `${CLOCK}
-local now = clock(ARGV[3])
-local window = tonumber(ARGV[4])
+local now = clock(ARGV[1])
+local known, fresh, behind = ARGV[2], ARGV[3], ARGV[5] == '1'
+local reach = math.max(tonumber(call('GET', KEYS[3]) or 0), tonumber(ARGV[4]))
 local stands = call('GET', KEYS[1])
+local function quiet(from) return math.min(math.max(reach + ${REACH_STEP_MS}, from + ${SHORTEST_QUIET_MS}), from + ${LONGEST_QUIET_MS}) end
 local function make(id, born, quiet)
   stands = string.format('%s %.0f %.0f', id, born, quiet)
   call('SET', KEYS[1], stands)
-  return stands
+  call('SET', KEYS[3], string.format('%.0f', reach))
 end
-if not stands then return make(ARGV[2], now, ARGV[1] == '' and 0 or now + window) end
-if ARGV[1] == '' then return stands end
-if stands == ARGV[1] then
-  if ARGV[5] == '1' then return make(ARGV[2], now, now + window) end
-  return stands
+if not stands then
+  -- Nothing was ever here, as far as anybody can tell; or something was.
+  local first = known == '' and call('EXISTS', KEYS[2]) == 0
+  make(fresh, now, first and 0 or quiet(now))
+elseif known ~= '' then
+  local id, born, closed = string.match(stands, '^(%S+) (%d+) (%d+)$')
+  local knownId, knownBorn = string.match(known, '^(%S+) (%d+)')
+  if id == knownId then
+    if behind and stands == known then make(fresh, now, quiet(now)) end
+  elseif tonumber(born) < tonumber(knownBorn) then
+    -- A copy from before the epoch that was known.
+    make(fresh, now, quiet(now))
+  elseif tonumber(closed) < quiet(tonumber(born)) then
+    make(id, tonumber(born), quiet(tonumber(born)))
+  end
 end
-local id, born, quiet = string.match(stands, '^(%S+) (%d+) (%d+)$')
-if id == string.match(ARGV[1], '^%S+') then return stands end
-if tonumber(quiet) < tonumber(born) + window then return make(id, tonumber(born), tonumber(born) + window) end
-return stands`,
+return { stands, now, string.format('%.0f', reach) }`,
 }
 
 /**
  * The GCRA step of `src/store/gcra.ts` over many calls, one after the other.
  *
- * KEYS buckets… [epoch] · ARGV now, how many rates, each as quota periodUs burst stepUs stepRest toleranceUs toleranceRest, then
- * each call as how many charges, each as its rate (from 1) and cost. Gives the clock, then for each call 1 (admitted), 0 (refused)
- * or -1 (a bucket is none of ours) and for each of its charges the bucket as it was read: tatUs (-1: none) and rest; at the end
- * the epoch, '' for none, if its key was given.
+ * KEYS buckets… [refund] [epoch] · ARGV now notAfter refunds asks, how many rates, each as quota periodUs burst stepUs stepRest
+ * toleranceUs toleranceRest, then each call as how many charges, each as its rate (from 1) and cost. `refunds` and `asks` are 1 where
+ * the key of their name is given. Gives the clock, 1 if these refunds were made before and so are not made again, then for each call
+ * 1 (admitted), 0 (refused) or -1 (a bucket is none of ours) and for each of its charges the bucket as it was read: tatUs (-1: none)
+ * and rest; at the end the epoch, '' for none, if it was asked for.
  *
  * A bucket is the text `tatUs`, with ` rest` behind it unless that is 0.
  */
@@ -178,9 +218,15 @@ if ARGV[1] == '' then
 else
   now = number(ARGV[1])
 end
+if ARGV[2] ~= '' and now > number(ARGV[2]) then return { 'late', now } end
 local nowUs = now * 1000
-local out, size, at, place = { now }, 1, 0, 2 + 7 * ARGV[2]
-local last = #ARGV
+local place, last, at = 5 + 7 * ARGV[5], #ARGV, 0
+local refunds, asks = number(ARGV[3]), number(ARGV[4])
+local again = 0
+if refunds == 1 then
+  again = call('SET', KEYS[#KEYS - asks], 1, 'NX', 'PX', ${REFUND_KNOWN_MS}) and 0 or 1
+end
+local out, size = { now, again }, 2
 -- Of each charge of one call: the text that was read, the bucket to keep, and whether it is kept even if the call is refused.
 local texts, tats, rests, pulls = {}, {}, {}, {}
 while place < last do
@@ -188,8 +234,9 @@ while place < last do
   local verdict, mark = 1, size + 1
   size = mark
   for i = 1, count do
-    local rate = 7 * ARGV[place + 2 * i] - 5
+    local rate = 7 * ARGV[place + 2 * i] - 2
     local cost = number(ARGV[place + 2 * i + 1])
+    if again == 1 and cost < 0 then cost = 0 end
     local quota, burst = number(ARGV[rate + 1]), number(ARGV[rate + 3])
     local toleranceUs, toleranceRest = number(ARGV[rate + 6]), number(ARGV[rate + 7])
     local text = redis.pcall('GET', KEYS[at + i])
@@ -245,6 +292,6 @@ while place < last do
   at = at + count
   place = place + 1 + 2 * count
 end
-if KEYS[at + 1] then out[size + 1] = call('GET', KEYS[at + 1]) or '' end
+if asks == 1 then out[size + 1] = call('GET', KEYS[#KEYS]) or '' end
 return out`,
 }

@@ -1,5 +1,5 @@
 import { randomBytes, toHex } from '../../src/bytes.ts'
-import { type Clock, systemClock } from '../../src/clock.ts'
+import type { Clock } from '../../src/clock.ts'
 import {
   type AtomicStore,
   checkExpiry,
@@ -18,8 +18,8 @@ import {
   type StoreNotice,
   StoreOutage,
 } from '../../src/store/contract.ts'
-import { type Charge, checkCharges, type Decision } from '../../src/store/gcra.ts'
-import { Commands, type RedisSend, type Reply, ticks } from './commands.ts'
+import { type Charge, checkCharges, type Decision, type Rate } from '../../src/store/gcra.ts'
+import { Commands, type Lane, type RedisSend, type Reply, ticks } from './commands.ts'
 import { Consumer } from './consume.ts'
 import { Epoch } from './epoch.ts'
 import { CREATE, DELETE, GET, LIST, REPLACE, SET, TAKE } from './scripts.ts'
@@ -28,10 +28,10 @@ import { CREATE, DELETE, GET, LIST, REPLACE, SET, TAKE } from './scripts.ts'
 export interface RedisStoreOptions {
   /** Sends one command by your client, and gives Redis's reply. */
   readonly send: RedisSend
-  /** Begins every key; at most 64 of `a-z A-Z 0-9 . _ : -`. `hinoban:` unless told. */
+  /** Begins every key, before a `/`: at most 64 of `a-z A-Z 0-9 . _ : -`. `hinoban` unless told. */
   readonly prefix?: string
   /**
-   * For Redis Cluster: keys carry one of 1,024 hash tags, so that all keys of a partition lie in one slot. It names other
+   * For Redis Cluster: keys carry one of 256 hash tags, so that all keys of a partition lie in one slot. It names other
    * keys than without: a store does not find what was written in the other way.
    */
   readonly cluster?: boolean
@@ -43,28 +43,36 @@ export interface RedisStoreOptions {
 
 /** An {@link AtomicStore} in Redis. */
 export interface RedisStore extends AtomicStore {
-  /** Resolves when Redis answers, and throws StoreOutage when it does not: ask at start. */
+  /**
+   * Resolves when Redis answers, and throws StoreOutage when it does not: ask at start. In a cluster only what was asked for here,
+   * or used, is noticed when it is lost.
+   */
   ready(): Promise<void>
 }
 
-const SHARDS = 1024
+const SHARDS = 256
 const VERSION_BYTES = 12
 
 /**
- * State in Redis 6.2 or later (or what speaks its scripts), exact among all processes that share it. A decision is one round
- * trip; decisions of one process that meet go together. Works with every client, by its own way to send a command:
+ * State in Redis 6.2 or later (or what speaks its scripts), exact among all processes that share it; for Node, Bun and Deno, not for
+ * Workers, as calls of different requests go together. A decision is one round trip. Works with every client, by its own
+ * way to send a command; a queue for times without a connection must be off, or writes come late:
  *
- * - `redis`: `send: (command) => client.sendCommand(command)`
- * - `ioredis`: `send: ([name, ...args]) => client.call(name, ...args)`
- * - Bun's own: `send: ([name, ...args]) => client.send(name, args)`
- *
- * What was acknowledged lasts as long as Redis keeps it. When Redis comes back with less (flushed, restarted without its
- * data, an older copy), the next call notices: {@link AtomicStore.watch} tells it, buckets start full, and `claim`, `take` and
- * `swap` throw {@link StoreOutage} until everything that this store claimed before has ended, 15 minutes to a day. What it
- * cannot notice: an older copy whose lost single uses others have already made good in number. Set `maxmemory-policy
- * noeviction`, or Redis forgets by itself.
+ * - `redis`: `createClient({ url, disableOfflineQueue: true })`, `send: (command) => client.sendCommand(command)`
+ * - `ioredis`: `new Redis(url, { enableOfflineQueue: false })`, `send: ([name, ...args]) => client.call(name, ...args)`
+ * - Bun's own: `new RedisClient(url, { enableOfflineQueue: false })`, `send: ([name, ...args]) => client.send(name, args)`
  *
  * A call that takes longer than the deadline, or finds Redis failing 5 times in a row, throws {@link StoreOutage} and never hangs.
+ * What such a call wrote may stand; it is not written later than its deadline by Redis's own clock. Where a client sends again what
+ * a broken connection left open, a refund counts once, `claim` and `swap` answer as the first time, a charge may count twice, and
+ * what `take` took may be lost.
+ *
+ * What was acknowledged lasts as long as Redis keeps it. When Redis comes back with less (flushed, without its data, an older
+ * copy), the next decision or single use notices: `watch` tells it, buckets start full, and `claim`, `take` and `swap` throw
+ * {@link StoreOutage} until what was claimed before has ended, at least 15 minutes and at most a day. It can be noticed by processes
+ * that were there before alone: where every process starts anew after the loss, nothing is, and an older copy is not when
+ * whoever saw the newest single uses is gone. Set `maxmemory-policy noeviction`, or Redis forgets by itself.
+ *
  * Values lie in Redis in the clear. `close()` ends this store; the client stays yours.
  *
  * @throws {TypeError | RangeError} naming the option that is wrong
@@ -74,7 +82,7 @@ const VERSION_BYTES = 12
  * const store = redisStore({ send: (command) => client.sendCommand(command) })
  */
 export function redisStore(options: RedisStoreOptions): RedisStore {
-  const { send, prefix = 'hinoban:', deadlineMs = 250 } = options
+  const { send, prefix = 'hinoban', deadlineMs = 250 } = options
   if (typeof send !== 'function') {
     throw new TypeError('redisStore(): send is missing. Give it your client: (command) => client.sendCommand(command).')
   }
@@ -90,6 +98,7 @@ export function redisStore(options: RedisStoreOptions): RedisStore {
 /** What stands or falls together in Redis: all of it, or the keys of one hash tag. */
 interface Shard {
   readonly root: string
+  readonly lane: Lane
   readonly epoch: Epoch
   readonly consumer: Consumer
 }
@@ -101,24 +110,26 @@ class Redis implements RedisStore {
   readonly #prefix: string
   readonly #isCluster: boolean
   readonly #deadlineMs: number
-  readonly #clock: Clock
   readonly #now: () => string
   readonly #shards = new Map<number, Shard>()
   readonly #listeners: ((notice: StoreNotice) => void)[] = []
+  readonly #checkedRates = new WeakSet<Rate>()
   #closed = false
 
   constructor(options: RedisStoreOptions & { readonly prefix: string; readonly deadlineMs: number }) {
     const { send, prefix, cluster = false, deadlineMs, clock } = options
-    this.#commands = new Commands(send)
+    this.#commands = new Commands(send, deadlineMs)
     this.#prefix = prefix
     this.#isCluster = cluster
     this.#deadlineMs = deadlineMs
-    this.#clock = clock ?? systemClock
     this.#now = clock === undefined ? () => '' : () => String(clock.now())
   }
 
   async ready(): Promise<void> {
-    await this.#shard('').epoch.learn(false, this.#dueAt())
+    const dueAt = this.#dueAt()
+    if (!this.#isCluster) return this.#shard('').epoch.learn(false, dueAt)
+    const shards = Array.from({ length: SHARDS }, (_, number) => this.#shardAt(number))
+    await Promise.all(shards.map(({ epoch }) => epoch.learn(false, dueAt)))
   }
 
   watch(listener: (notice: StoreNotice) => void): void {
@@ -126,37 +137,42 @@ class Redis implements RedisStore {
   }
 
   async get(key: StoreKey): Promise<Stored | null> {
+    const dueAt = this.#dueAt()
+    const { lane, epoch } = this.#shard(key.partition)
     const [record] = this.#keysOf(key.partition, encodePart(key.name))
-    return stored(await this.#commands.run(GET, [record!], [this.#now()], this.#dueAt()))
+    await epoch.ensure(dueAt)
+    return stored(await lane.run(GET, [record!], [this.#now()], dueAt))
   }
 
   async set(key: StoreKey, value: Json, expiresAt: number | null): Promise<void> {
     checkExpiry(expiresAt)
     const name = encodeListedName(key.name)
-    const json = encodeValue(value)
-    const keys = this.#keysOf(key.partition, name)
-    const args = [this.#now(), name, newVersion(), endsOf(expiresAt), json]
-    await this.#commands.run(SET, keys, args, this.#dueAt())
+    const args = [name, newVersion(), endsOf(expiresAt), encodeValue(value)]
+    const { epoch } = this.#shard(key.partition)
+    await epoch.write(SET, this.#keysOf(key.partition, name), () => args, this.#dueAt())
   }
 
   async delete(key: StoreKey): Promise<void> {
     const name = encodePart(key.name)
-    await this.#commands.run(DELETE, this.#keysOf(key.partition, name, true), [name], this.#dueAt())
+    const { epoch } = this.#shard(key.partition)
+    await epoch.write(DELETE, this.#keysOf(key.partition, name, true), () => [name], this.#dueAt())
   }
 
   async list(partition: string, prefix: string, cursor: string | null): Promise<Page> {
     const begin = encodeListedName(prefix)
     const dueAt = this.#dueAt()
+    const { lane } = this.#shard(partition)
     const [, index] = this.#keysOf(partition, '')
     // Names come in order after the cursor, up to one past the page: \x7f is above every character of an encoded name.
-    const range = [cursor === null ? `[${begin}` : `(${cursor}`, `(${begin}\x7f`, String(PAGE_SIZE + 1)]
-    const reply = (await this.#commands.run(LIST, [index!], [this.#now(), ...range], dueAt)) as readonly string[]
+    const least = cursor === null || cursor < begin ? `[${begin}` : `(${cursor}`
+    const args = [this.#now(), least, `(${begin}\x7f`, String(PAGE_SIZE + 1)]
+    const reply = (await lane.run(LIST, [index!], args, dueAt)) as readonly string[]
     const now = Number(reply[0])
     const names = reply.slice(1, PAGE_SIZE + 1)
     const entries: Listed[] = []
     if (names.length > 0) {
       const records = names.map((name) => this.#keysOf(partition, name)[0]!)
-      const texts = (await this.#commands.call(['MGET', ...records], records[0]!, dueAt)) as readonly Reply[]
+      const texts = (await lane.call(['MGET', ...records], records[0]!, dueAt)) as readonly Reply[]
       for (const [i, name] of names.entries()) {
         const record = stored(texts[i] ?? null)
         const isLive = record !== null && (record.expiresAt === null || now < record.expiresAt)
@@ -175,8 +191,8 @@ class Redis implements RedisStore {
     const name = encodePart(key.name)
     const keys = this.#keysOf(key.partition, name, true)
     const { epoch } = this.#shard(key.partition)
-    const reply = await epoch.run(TAKE, keys, [name], 0, this.#dueAt())
-    return stored(reply[2] ?? null)
+    const reply = await epoch.use(TAKE, keys, [name], '-', this.#dueAt())
+    return stored(reply[4] ?? null)
   }
 
   async swap(key: StoreKey, version: string | null, value: Json, expiresAt: number | null): Promise<string | null> {
@@ -190,8 +206,9 @@ class Redis implements RedisStore {
 
   async consume(partition: string, charges: readonly Charge[]): Promise<Decision> {
     checkCharges(charges)
+    for (const { rate } of charges) this.#checkRate(rate)
     const shard = this.#shard(partition)
-    const root = `${shard.root}b:${encodePart(partition)}:`
+    const root = `${shard.root}b/${encodePart(partition)}/`
     const keys = charges.map(({ name }) => root + encodePart(name))
     if (this.#closed) throw new StoreOutage('The Redis store is closed.')
     return shard.consumer.decide(charges, keys, this.#dueAt())
@@ -211,10 +228,10 @@ class Redis implements RedisStore {
     expected: readonly string[],
   ): Promise<string | null> {
     const { epoch } = this.#shard(partition)
-    const lifeMs = expiresAt === null ? 0 : expiresAt - this.#clock.now()
     const version = newVersion()
-    const args = [name, version, endsOf(expiresAt), json, ...expected]
-    const reply = await epoch.run(script, this.#keysOf(partition, name), args, lifeMs, this.#dueAt())
+    const ends = endsOf(expiresAt)
+    const args = [name, version, ends, json, ...expected]
+    const reply = await epoch.use(script, this.#keysOf(partition, name), args, ends, this.#dueAt())
     return reply[0] === 'done' ? version : null
   }
 
@@ -222,23 +239,44 @@ class Redis implements RedisStore {
   #keysOf(partition: string, name: string, always = false): readonly string[] {
     const { root } = this.#shard(partition)
     const encoded = encodePart(partition)
-    const record = `${root}r:${encoded}:${name}`
-    return isHashed(name) && !always ? [record] : [record, `${root}i:${encoded}`, `${root}d:${encoded}`]
+    const record = `${root}r/${encoded}/${name}`
+    return isHashed(name) && !always ? [record] : [record, `${root}i/${encoded}`, `${root}d/${encoded}`]
+  }
+
+  /** A rate that no makeRate() made could fail the calls that go along with it. */
+  #checkRate(rate: Rate): void {
+    if (this.#checkedRates.has(rate)) return
+    const { quota, periodUs, burst, stepUs, stepRest, toleranceUs, toleranceRest } = rate
+    if (![quota, periodUs, burst, stepUs, stepRest, toleranceUs, toleranceRest].every(Number.isSafeInteger)) {
+      throw new RangeError('A rate must come from makeRate().')
+    }
+    this.#checkedRates.add(rate)
   }
 
   #shard(partition: string): Shard {
-    const number = this.#isCluster ? shardOf(encodePart(partition)) : 0
-    let shard = this.#shards.get(number)
-    if (shard === undefined) {
-      const root = this.#isCluster ? `${this.#prefix}{${number}}:` : this.#prefix
-      const onLoss = (reason: string): void => {
-        for (const listener of this.#listeners) listener({ type: 'lost', reason })
-      }
-      const epoch = new Epoch(this.#commands, [`${root}epoch`, `${root}sequence`], this.#now, onLoss)
-      shard = { root, epoch, consumer: new Consumer(this.#commands, epoch, this.#now) }
-      this.#shards.set(number, shard)
-    }
+    return this.#shardAt(this.#isCluster ? shardOf(encodePart(partition)) : 0)
+  }
+
+  #shardAt(number: number): Shard {
+    const found = this.#shards.get(number)
+    if (found !== undefined) return found
+    const root = this.#isCluster ? `${this.#prefix}{${number}}/` : `${this.#prefix}/`
+    const lane = this.#commands.lane()
+    const onLoss = (reason: string): void => this.#tell({ type: 'lost', reason })
+    const epoch = new Epoch(lane, root, this.#now, onLoss)
+    const shard = { root, lane, epoch, consumer: new Consumer(epoch, root) }
+    this.#shards.set(number, shard)
     return shard
+  }
+
+  #tell(notice: StoreNotice): void {
+    for (const listener of this.#listeners) {
+      try {
+        listener(notice)
+      } catch {
+        // What a listener cannot do must not decide what the caller is told.
+      }
+    }
   }
 
   #dueAt(): number {

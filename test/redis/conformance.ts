@@ -14,7 +14,7 @@ export function redisHarness(options: Pick<RedisStoreOptions, 'send' | 'cluster'
   const again = (store: Store, clock: Clock): AtomicStore => open(prefixes.get(store)!, clock)
   return {
     consistency: 'atomic',
-    open: (clock) => open(`${crypto.randomUUID()}:`, clock),
+    open: (clock) => open(crypto.randomUUID(), clock),
     another: again,
     reopen: again,
   }

@@ -37,7 +37,7 @@ describe.runIf(hasRedis)('redis > redisStore()', () => {
   } {
     const sent: RedisCommand[] = []
     const notices: StoreNotice[] = []
-    const prefix = options.prefix ?? `${crypto.randomUUID()}:`
+    const prefix = options.prefix ?? crypto.randomUUID()
     const send: RedisStoreOptions['send'] = (command, key) => {
       sent.push(command)
       return client.send(command, key)
@@ -110,7 +110,7 @@ describe.runIf(hasRedis)('redis > redisStore()', () => {
 
   test('decisions that meet go together, and each counts', async () => {
     const { store, sent } = open()
-    const rate = makeRate(100, 60)
+    const rate = makeRate(100, 3600)
     const consume = async (i: number): Promise<boolean> =>
       (await store.consume(`p${i % 2}`, [{ name: 'n', rate, cost: 1 }])).admitted
     await consume(0)
@@ -123,10 +123,10 @@ describe.runIf(hasRedis)('redis > redisStore()', () => {
   test('a bucket or record that something else wrote is an outage for its call alone, and is not repeated', async () => {
     const { store, prefix } = open()
     const consume = async (name: string): Promise<unknown> => store.consume('p', [{ name, rate: TEN, cost: 1 }])
-    await server.command('SET', `${prefix}b:p:text`, 'secret text')
-    await server.command('RPUSH', `${prefix}b:p:list`, 'secret')
-    await server.command('SET', `${prefix}r:p:n`, 'version - {"secret"')
-    await server.command('RPUSH', `${prefix}r:p:list`, 'secret')
+    await server.command('SET', `${prefix}/b/p/text`, 'secret text')
+    await server.command('RPUSH', `${prefix}/b/p/list`, 'secret')
+    await server.command('SET', `${prefix}/r/p/n`, 'version - {"secret"')
+    await server.command('RPUSH', `${prefix}/r/p/list`, 'secret')
     const [good, ...bad] = await Promise.allSettled([
       consume('good'),
       consume('text'),
@@ -178,9 +178,11 @@ describe.runIf(hasRedis)('redis > redisStore()', () => {
   test('at most 256 commands are under way, and 16,384 wait', async () => {
     let underWay = 0
     let most = 0
+    let holds = false
     const answers: (() => void)[] = []
     const { store } = open({
-      send: () => {
+      send: (command, key) => {
+        if (!holds) return client.send(command, key)
         most = Math.max(most, ++underWay)
         return new Promise((resolve) =>
           answers.push(() => {
@@ -190,6 +192,8 @@ describe.runIf(hasRedis)('redis > redisStore()', () => {
         )
       },
     })
+    await store.get(KEY)
+    holds = true
     const calls = Array.from({ length: 256 + 16_384 + 10 }, (_, i) =>
       (async () => store.get({ partition: 'p', name: `${i}` }))().then(
         () => 'answered',
@@ -206,6 +210,146 @@ describe.runIf(hasRedis)('redis > redisStore()', () => {
     assert.equal(outcomes.filter((one) => one === 'answered').length, 256 + 16_384)
   })
 
+  describe('when the client sends again what a broken connection left open', () => {
+    /** A store whose next write is carried out twice, and answered once. */
+    function twice(): ReturnType<typeof open> & { again(): void } {
+      let isNext = false
+      const opened = open({
+        send: async (command, key) => {
+          if (isNext && command[0] === 'EVALSHA') {
+            isNext = false
+            await client.send(command, key)
+          }
+          return client.send(command, key)
+        },
+      })
+      return {
+        ...opened,
+        again: () => {
+          isNext = true
+        },
+      }
+    }
+
+    test('a refund counts once', async () => {
+      const { store, again } = twice()
+      const consume = async (cost: number): Promise<number> =>
+        (await store.consume('p', [{ name: 'n', rate: makeRate(10, 86_400), cost }])).states[0]!.remaining
+      assert.equal(await consume(10), 0)
+      again()
+      assert.equal(await consume(-4), 4)
+      assert.equal(await consume(0), 4)
+      assert.equal(await consume(-4), 8)
+    })
+
+    test('a charge may count twice, which admits nobody', async () => {
+      const { store, again } = twice()
+      const charges = (cost: number): readonly Charge[] => [{ name: 'n', rate: makeRate(10, 86_400), cost }]
+      await store.consume('p', charges(0))
+      again()
+      assert.equal((await store.consume('p', charges(4))).states[0]!.remaining, 2)
+    })
+
+    test('claim() and swap() answer as the first time', async () => {
+      const { store, again } = twice()
+      await store.get(KEY)
+      await store.claim({ ...KEY, name: 'first' }, Date.now() + HOUR)
+      await store.swap({ ...KEY, name: 'other' }, null, 0, null)
+      again()
+      assert.equal(await store.claim(KEY, Date.now() + HOUR), true)
+      assert.equal(await store.claim(KEY, Date.now() + HOUR), false)
+      const key = { ...KEY, name: 'swapped' }
+      again()
+      const made = await store.swap(key, null, 1, null)
+      assert.notEqual(made, null)
+      await store.swap({ ...KEY, name: 'other' }, '0', 0, null)
+      again()
+      assert.notEqual(await store.swap(key, made, 2, null), null)
+      assert.equal((await store.get(key))?.value, 2)
+    })
+  })
+
+  test('a write that its client kept for later is not made after its deadline', async () => {
+    let kept: (() => Promise<unknown>) | null = null
+    let keeps = false
+    const { store } = open({
+      deadlineMs: 100,
+      send: (command, key) => {
+        if (!keeps) return client.send(command, key)
+        kept = async () => client.send(command, key)
+        return new Promise(() => undefined)
+      },
+    })
+    const consume = async (): Promise<number> =>
+      (await store.consume('p', [{ name: 'n', rate: TEN, cost: 1 }])).states[0]!.remaining
+    await store.set(KEY, 'before', null)
+    assert.equal(await consume(), 9)
+    for (const write of [
+      async () => store.set(KEY, 'late', null),
+      async () => store.delete(KEY),
+      async () => store.take(KEY),
+      async () => store.claim({ ...KEY, name: 'late' }, Date.now() + HOUR),
+      async () => store.swap(KEY, (await store.get(KEY))!.version, 'late', null),
+      consume,
+    ]) {
+      const started = write()
+      keeps = true
+      await assert.rejects(started, StoreOutage)
+      keeps = false
+      await new Promise((resolve) => setTimeout(resolve, 20))
+      await kept!()
+      assert.equal((await store.get(KEY))?.value, 'before')
+    }
+    assert.equal(await store.get({ ...KEY, name: 'late' }), null)
+    assert.equal(await consume(), 8)
+  })
+
+  test('a client that never settles what it lost does not close the store for ever', async (context) => {
+    let loses = true
+    const { store } = open({
+      deadlineMs: 5,
+      send: (command, key) => (loses ? new Promise(() => undefined) : client.send(command, key)),
+    })
+    const lost = Array.from({ length: 256 }, (_, i) => (async () => store.get({ ...KEY, name: `${i}` }))())
+    await Promise.allSettled(lost)
+    loses = false
+    await assert.rejects(async () => store.get(KEY), StoreOutage)
+    // What the client holds is forgotten after 30 s; moved ahead, as nobody wants to wait.
+    const now = performance.now.bind(performance)
+    performance.now = () => now() + 31_000
+    context.onTestFinished(() => {
+      performance.now = now
+    })
+    assert.equal(await store.get(KEY), null)
+  })
+
+  test('an error of Redis about one call does not close the store for others', async () => {
+    const { store, prefix } = open()
+    await server.command('RPUSH', `${prefix}/r/p/list`, 'x')
+    for (let i = 0; i < 8; i++) await assert.rejects(async () => store.get({ ...KEY, name: 'list' }), StoreOutage)
+    assert.equal(await store.get(KEY), null)
+  })
+
+  test('what send gets wrong is an outage that says so', async () => {
+    for (const send of [() => undefined, () => Promise.reject(undefined), () => assert.fail('at once')]) {
+      const { store } = open({ send: send as never })
+      await assert.rejects(async () => store.get(KEY), StoreOutage)
+    }
+    const { store } = open({ send: (() => undefined) as never })
+    const { cause } = await rejected(async () => store.get(KEY))
+    assert.match((cause as Error).message, /send must return the promise/)
+  })
+
+  test('a rate that no makeRate() made is a RangeError for its call alone', async () => {
+    const { store } = open()
+    const [good, bad] = await Promise.allSettled([
+      store.consume('p', [{ name: 'n', rate: TEN, cost: 1 }]),
+      (async () => store.consume('p', [{ name: 'n', rate: { ...TEN, stepUs: Number.NaN }, cost: 1 }]))(),
+    ])
+    assert.equal(good.status, 'fulfilled')
+    assert.ok(bad.status === 'rejected' && bad.reason instanceof RangeError)
+  })
+
   describe('leaves nothing behind', () => {
     test('every key of what ends has a time to live, an hour past its end', async () => {
       const clock = stopped()
@@ -216,14 +360,15 @@ describe.runIf(hasRedis)('redis > redisStore()', () => {
       await store.consume('p', [{ name: 'n', rate: TEN, cost: 10 }])
       const ttls = await ttlsOf(prefix)
       assert.deepEqual(minutes(ttls), {
-        'b:p:n': 2,
-        'd:p': 65,
-        'i:p': 65,
-        'r:p:long': 65,
-        'r:p:short': 61,
+        'b/p/n': 2,
+        'd/p': 65,
+        'i/p': 65,
+        'r/p/long': 65,
+        'r/p/short': 61,
         hashed: 61,
         epoch: -1,
         sequence: -1,
+        reach: -1,
       })
     })
 
@@ -233,7 +378,7 @@ describe.runIf(hasRedis)('redis > redisStore()', () => {
       await store.set({ partition: 'p', name: 'stays' }, 1, null)
       await store.claim({ partition: 'p', name: 'ends too' }, START + 5 * MINUTE)
       const ttls = minutes(await ttlsOf(prefix))
-      assert.deepEqual([ttls['i:p'], ttls['d:p'], ttls['r:p:stays']], [-1, 65, -1])
+      assert.deepEqual([ttls['i/p'], ttls['d/p'], ttls['r/p/stays']], [-1, -1, -1])
     })
 
     test('index entries of what ended an hour ago go as writes come', async () => {
@@ -242,7 +387,7 @@ describe.runIf(hasRedis)('redis > redisStore()', () => {
       for (let i = 0; i < 8; i++) await store.claim({ partition: 'p', name: `${i}` }, START + 1)
       clock.at = START + HOUR + 1
       for (let i = 0; i < 2; i++) await store.set({ partition: 'p', name: 'new' }, i, null)
-      assert.deepEqual(await server.command('ZRANGE', `${prefix}i:p`, '0', '-1'), ['new'])
+      assert.deepEqual(await server.command('ZRANGE', `${prefix}/i/p`, '0', '-1'), ['new'])
     })
 
     test('a bucket that is full again lasts a minute, one that never was used is no key', async () => {
@@ -251,13 +396,13 @@ describe.runIf(hasRedis)('redis > redisStore()', () => {
       await store.consume('p', [{ name: 'n', rate: TEN, cost: -3 }])
       await store.consume('p', [{ name: 'unused', rate: TEN, cost: 0 }])
       const ttls = minutes(await ttlsOf(prefix))
-      assert.deepEqual([ttls['b:p:n'], ttls['b:p:unused']], [1, undefined])
+      assert.deepEqual([ttls['b/p/n'], ttls['b/p/unused']], [1, undefined])
     })
 
     async function ttlsOf(prefix: string): Promise<Record<string, number>> {
-      const keys = (await server.command('KEYS', `${prefix}*`)) as string[]
+      const keys = (await server.command('KEYS', `${prefix}/*`)) as string[]
       const entries = keys.map(async (key) => {
-        const name = key.slice(prefix.length)
+        const name = key.slice(prefix.length + 1)
         return [name.length > 100 ? 'hashed' : name, Number(await server.command('PTTL', key))] as const
       })
       return Object.fromEntries(await Promise.all(entries))
@@ -288,9 +433,9 @@ describe.runIf(hasRedis)('redis > redisStore()', () => {
       assert.equal((await store.consume('p', [{ name: 'n', rate: TEN, cost: 10 }])).admitted, true)
       await store.set(KEY, 'plain state works', START + 2 * MINUTE)
       assert.equal((await other.store.get(KEY))?.value, 'plain state works')
-      clock.at = START + 30 * MINUTE - 1
+      clock.at = START + 31 * MINUTE - 1
       await assert.rejects(async () => store.claim(KEY, START + HOUR), StoreOutage)
-      clock.at = START + 30 * MINUTE
+      clock.at = START + 31 * MINUTE
       assert.equal(await store.claim(KEY, START + HOUR), true)
       assert.equal(await newcomer.store.claim(KEY, START + HOUR), false)
       assert.deepEqual(notices, [{ type: 'lost', reason: 'flushed' }])
@@ -307,6 +452,75 @@ describe.runIf(hasRedis)('redis > redisStore()', () => {
       await consume()
       await settled()
       assert.deepEqual(notices, [{ type: 'lost', reason: 'flushed' }])
+    })
+
+    test('a restart of the process does not forget how long claims last', async () => {
+      const clock = stopped()
+      const { store, prefix } = open({ clock })
+      await store.claim(KEY, START + 10 * HOUR)
+      const restarted = open({ clock, prefix }).store
+      await restarted.get(KEY)
+      await drop(prefix)
+      await assert.rejects(async () => restarted.claim(KEY, START + HOUR), StoreOutage)
+      clock.at = START + 10 * HOUR
+      await assert.rejects(async () => restarted.claim(KEY, START + 11 * HOUR), StoreOutage)
+      clock.at = START + 10 * HOUR + MINUTE
+      assert.equal(await restarted.claim(KEY, START + 11 * HOUR), true)
+    })
+
+    test('single use opens again after a day, whatever was claimed', async () => {
+      const clock = stopped()
+      const { store, prefix } = open({ clock })
+      await store.claim(KEY, START + 1000 * HOUR)
+      await drop(prefix)
+      await assert.rejects(async () => store.claim(KEY, START + HOUR), StoreOutage)
+      clock.at = START + 24 * HOUR
+      assert.equal(await store.claim(KEY, START + 25 * HOUR), true)
+    })
+
+    test('a backup from before a flush closes single use again', async () => {
+      const clock = stopped()
+      const { store, prefix, notices } = open({ clock })
+      await store.claim({ ...KEY, name: 'long before' }, START + MINUTE)
+      const backup = await server.command('GET', `${prefix}/epoch`)
+      clock.at += HOUR
+      await store.claim(KEY, clock.at + HOUR)
+      await drop(prefix)
+      await assert.rejects(async () => store.claim(KEY, clock.at + HOUR), StoreOutage)
+      clock.at += MINUTE
+      await drop(prefix)
+      await server.command('SET', `${prefix}/epoch`, String(backup))
+      await assert.rejects(async () => store.claim(KEY, clock.at + HOUR), StoreOutage)
+      assert.equal(notices.length, 2)
+    })
+
+    test('an epoch that was lost alone is a loss, for a newcomer too', async () => {
+      const { store, prefix } = open()
+      await store.claim(KEY, Date.now() + HOUR)
+      await server.command('DEL', `${prefix}/epoch`)
+      const newcomer = open({ prefix })
+      await assert.rejects(async () => newcomer.store.claim(KEY, Date.now() + HOUR), StoreOutage)
+    })
+
+    test('a process that only read notices too', async () => {
+      const { store, prefix, notices } = open()
+      await store.get(KEY)
+      await drop(prefix)
+      await assert.rejects(async () => store.claim(KEY, Date.now() + HOUR), StoreOutage)
+      assert.equal(notices.length, 1)
+    })
+
+    test('a listener that throws changes nothing for the caller, nor for other listeners', async () => {
+      const { store, prefix, notices } = open()
+      store.watch!(() => {
+        throw new Error('of the listener')
+      })
+      const later: StoreNotice[] = []
+      store.watch!((notice) => later.push(notice))
+      await store.claim(KEY, Date.now() + HOUR)
+      await drop(prefix)
+      await assert.rejects(async () => store.claim(KEY, Date.now() + HOUR), StoreOutage)
+      assert.deepEqual([notices.length, later.length], [1, 1])
     })
 
     test('the many who notice at once agree on one epoch', async () => {
@@ -370,7 +584,7 @@ describe.runIf(hasRedis)('redis > redisStore()', () => {
 
     /** What FLUSHALL does, for one prefix. */
     async function drop(prefix: string): Promise<void> {
-      await server.command('DEL', ...((await server.command('KEYS', `${prefix}*`)) as [string]))
+      await server.command('DEL', ...((await server.command('KEYS', `${prefix}/*`)) as [string]))
     }
   })
 

@@ -1,5 +1,17 @@
 import type { Json, Store } from '../contract.ts'
-import { answer, check, durable, equal, listAll, START, type StoreCase, shared, storeCase, throws } from './case.ts'
+import {
+  answer,
+  check,
+  durable,
+  equal,
+  listAll,
+  START,
+  type StoreCase,
+  shared,
+  show,
+  storeCase,
+  throws,
+} from './case.ts'
 
 const HOUR = 3_600_000
 /** How many writes a case has under way together. */
@@ -143,6 +155,19 @@ export const recordCases: readonly StoreCase[] = [
     equal(Object.keys(await listAll(store, 'p', 'a')).length, 143, "Names under 'a'")
     equal(await listAll(store, 'p', 'b'), {}, "Names under 'b'")
   }),
+  storeCase('no cursor leads out of the prefix', async ({ store }) => {
+    await fill(store, 'alice:', 3)
+    await fill(store, 'bob:', 120)
+    await fill(store, 'carol:', 3)
+    const bob = await answer(store.list('p', 'bob:', null))
+    for (const cursor of ['alice:', 'alice%3A1', 'a', '', bob.cursor, 'zoe', '%', '\0', '[', '(alice']) {
+      const names = await namesAt(store, cursor)
+      check(
+        names.every((name) => name.startsWith('bob:')),
+        `list() left its prefix with the cursor ${show(cursor)}.`,
+      )
+    }
+  }),
   storeCase('list() goes on when records of earlier pages are deleted', async ({ store }) => {
     await fill(store, 'n', 150)
     const first = await answer(store.list('p', '', null))
@@ -185,4 +210,13 @@ export const recordCases: readonly StoreCase[] = [
 
 async function fill(store: Store, prefix: string, count: number): Promise<void> {
   for (let i = 0; i < count; i++) await store.set({ partition: 'p', name: `${prefix}${i}` }, i, null)
+}
+
+/** The names that a page gives; none where the store refuses a cursor that it did not make. */
+async function namesAt(store: Store, cursor: string | null): Promise<readonly string[]> {
+  try {
+    return (await store.list('p', 'bob:', cursor)).entries.map(({ name }) => name)
+  } catch {
+    return []
+  }
 }

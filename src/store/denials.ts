@@ -1,6 +1,6 @@
 import { type Clock, systemClock } from '../clock.ts'
 import type { AtomicStore, Awaitable } from './contract.ts'
-import { isPending } from './contract.ts'
+import { encodePart, isPending } from './contract.ts'
 import { forward } from './forward.ts'
 import { type BucketState, type Charge, checkCharges, type Decision } from './gcra.ts'
 
@@ -53,7 +53,7 @@ export function rememberDenials(store: AtomicStore, options: DenialsOptions = {}
       }
       const known = denials.find(partition, charges)
       if (known !== null) return known
-      const since = denials.clears
+      const since = denials.generation
       const answer = store.consume(partition, charges)
       if (!isPending(answer)) return denials.note(partition, charges, answer, since)
       return answer.then((decision) => denials.note(partition, charges, decision, since)) as Promise<Decision>
@@ -75,8 +75,11 @@ class Denials {
   /** By partition and by what was charged, the oldest first. */
   readonly #known = new Map<string, Map<string, Denial>>()
   #size = 0
-  /** How often something was cleared: an answer from before is not remembered. */
-  clears = 0
+  /** When a partition was last cleared, by {@link generation}: an answer from before is not remembered. The oldest first. */
+  readonly #cleared = new Map<string, number>()
+  #forgottenBefore = 0
+  /** Counts what was cleared. */
+  generation = 0
 
   constructor(clock: Clock, maxEntries: number) {
     this.#clock = clock
@@ -85,7 +88,8 @@ class Denials {
 
   /** The refusal that still holds for these charges, or null. */
   find(partition: string, charges: readonly Charge[]): Decision | null {
-    const denial = this.#known.get(partition)?.get(keyOf(charges))
+    if (this.#size === 0) return null
+    const denial = this.#known.get(encodePart(partition))?.get(keyOf(charges))
     if (denial === undefined) return null
     const elapsedMs = this.#clock.now() - denial.at
     const states = elapsedMs >= 0 && elapsedMs < LONGEST_MS ? statesNow(denial, charges, elapsedMs) : null
@@ -94,13 +98,14 @@ class Denials {
 
   /** Takes note of a decision, and gives it back. */
   note(partition: string, charges: readonly Charge[], decision: Decision, since: number): Decision {
+    const place = encodePart(partition)
     const key = keyOf(charges)
-    this.#drop(partition, key)
-    if (decision.admitted === false && since === this.clears) {
+    this.#drop(place, key)
+    if (decision.admitted === false && !this.#wasCleared(place, since)) {
       if (this.#size >= this.#maxEntries) this.#dropOldest()
-      const found = this.#known.get(partition) ?? new Map<string, Denial>()
+      const found = this.#known.get(place) ?? new Map<string, Denial>()
       found.set(key, { at: this.#clock.now(), charges, states: decision.states })
-      this.#known.set(partition, found)
+      this.#known.set(place, found)
       this.#size++
     }
     return decision
@@ -108,28 +113,39 @@ class Denials {
 
   /** Forgets what was denied in a partition. */
   clear(partition: string): void {
-    this.clears++
-    this.#size -= this.#known.get(partition)?.size ?? 0
-    this.#known.delete(partition)
+    const place = encodePart(partition)
+    this.#size -= this.#known.get(place)?.size ?? 0
+    this.#known.delete(place)
+    this.#cleared.delete(place)
+    if (this.#cleared.size >= this.#maxEntries) {
+      const [oldest, generation] = this.#cleared.entries().next().value!
+      this.#cleared.delete(oldest)
+      this.#forgottenBefore = generation
+    }
+    this.#cleared.set(place, ++this.generation)
   }
 
-  #drop(partition: string, key: string): void {
-    const found = this.#known.get(partition)
+  #wasCleared(place: string, since: number): boolean {
+    return since < this.#forgottenBefore || (this.#cleared.get(place) ?? 0) > since
+  }
+
+  #drop(place: string, key: string): void {
+    const found = this.#known.get(place)
     if (found?.delete(key) !== true) return
     this.#size--
-    if (found.size === 0) this.#known.delete(partition)
+    if (found.size === 0) this.#known.delete(place)
   }
 
   #dropOldest(): void {
-    const [partition, found] = this.#known.entries().next().value!
-    this.#drop(partition, found.keys().next().value!)
+    const [place, found] = this.#known.entries().next().value!
+    this.#drop(place, found.keys().next().value!)
   }
 }
 
 function keyOf(charges: readonly Charge[]): string {
   let key = ''
   for (const { name, rate } of charges) {
-    key += `${name.length}:${name}${rate.quota}/${rate.periodUs}/${rate.burst};`
+    key += `${encodePart(name)}:${rate.quota}/${rate.periodUs}/${rate.burst};`
   }
   return key
 }

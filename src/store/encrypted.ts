@@ -22,10 +22,11 @@ export const MAX_SEALED_BYTES = 36_822
 
 /**
  * A store whose values nobody reads without the keys: AES-256-GCM, each value bound to its partition, its name and its end, so that
- * records that were moved, altered or prolonged do not open. A record that does not open is a {@link StoreOutage}.
+ * values that were moved, altered or prolonged do not open. A record that does not open is a {@link StoreOutage}.
  *
- * In the clear stay partitions, names, instants and limits. It does not notice that a record was deleted, or put back as it was
- * at an earlier time. What `claim` wrote has no value: it reads as null. A value holds at most 36,822 bytes of JSON.
+ * In the clear stay partitions, names, instants and limits. Whoever writes to the engine can still delete a record, put an earlier
+ * one back, and make or prolong a claim, which has no value: `get` gives it with the value null, so never take the mere existence of
+ * a record for proof. A value holds at most 36,822 bytes of JSON.
  *
  * @example
  * const store = encrypted(redisStore({ send }), keyring({ secret: env.STORE_SECRET, salt: env.STORE_SALT }))

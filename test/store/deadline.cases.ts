@@ -1,5 +1,5 @@
 import { strict as assert } from 'node:assert'
-import { type AtomicStore, type Store, StoreOutage } from '../../src/store/contract.ts'
+import { type AtomicStore, type Store, type Stored, type StoreKey, StoreOutage } from '../../src/store/contract.ts'
 import { withDeadline } from '../../src/store/deadline.ts'
 import { makeRate } from '../../src/store/gcra.ts'
 import { memoryStore } from '../../src/store/memory.ts'
@@ -63,6 +63,15 @@ function asynchronous(store: AtomicStore): AtomicStore {
   }
 }
 
+/** A store with one other verb. */
+function withVerb(
+  store: AtomicStore,
+  name: 'get',
+  verb: (key: StoreKey) => never | Promise<Stored | null>,
+): AtomicStore {
+  return { ...asynchronous(store), [name]: verb }
+}
+
 export const deadlineCases: readonly Case[] = [
   ...conformanceOf('with deadline', {
     consistency: 'atomic',
@@ -124,19 +133,69 @@ export const deadlineCases: readonly Case[] = [
       for (let i = 0; i < 10; i++) await assert.rejects(async () => guarded.set(KEY, 1, 0.5), RangeError)
       assert.equal(await guarded.get(KEY), null)
     },
-    'at most 256 late calls are under way, and are forgotten after 30 s': async () => {
+    'wrong arguments do not hide that the store is dead': async () => {
+      const { store, calls } = slow()
+      const guarded = withDeadline(store, { deadlineMs: 5 })
+      for (let i = 0; i < 5; i++) {
+        await assert.rejects(async () => guarded.get(KEY), StoreOutage)
+        const wrong = withVerb(store, 'get', () => {
+          throw new RangeError('of the caller')
+        })
+        await assert.rejects(async () => withDeadline(wrong).get(KEY), RangeError)
+      }
+      await assert.rejects(async () => guarded.get(KEY), /5 times in a row/)
+      assert.equal(calls(), 5)
+    },
+    'what the network says counts as a failure': async () => {
+      const down = withVerb(memoryStore(), 'get', async () => {
+        throw new TypeError('fetch failed')
+      })
+      const guarded = withDeadline(down)
+      for (let i = 0; i < 5; i++) await assert.rejects(async () => guarded.get(KEY), /fetch failed/)
+      await assert.rejects(async () => guarded.get(KEY), /5 times in a row/)
+    },
+    'one partition that fails does not close the others': async () => {
+      const memory = asynchronous(memoryStore())
+      const guarded = withDeadline(
+        withVerb(memory, 'get', async (key: StoreKey) => {
+          if (key.partition === 'hot') throw new StoreOutage('overloaded')
+          return memory.get(key)
+        }),
+      )
+      for (let i = 0; i < 10; i++) await assert.rejects(async () => guarded.get({ ...KEY, partition: 'hot' }))
+      let served = 0
+      for (let i = 0; i < 100; i++) {
+        served += await Promise.resolve(guarded.get({ ...KEY, partition: `${i}` })).then(
+          () => 1,
+          () => 0,
+        )
+      }
+      assert.ok(served >= 90, `${served} of 100 were served`)
+    },
+    'a store that is slow has at most 256 calls under way, which are forgotten after 30 s': async () => {
       const clock = new StoppedClock()
       const { store, calls, answer } = slow()
-      const guarded = withDeadline(store, { deadlineMs: 5, clock })
-      const outcomes = await Promise.allSettled(Array.from({ length: 300 }, async () => guarded.get(KEY)))
-      assert.ok(outcomes.every(({ status }) => status === 'rejected'))
-      assert.equal(calls(), 300)
-      clock.advance(10_000)
-      await assert.rejects(async () => guarded.get(KEY), /late calls/)
-      clock.advance(20_001)
-      const tried = guarded.get(KEY)
+      const guarded = withDeadline(store, { deadlineMs: 20, clock })
+      const call = (i: number): Promise<unknown> => (async () => guarded.get({ partition: `${i}`, name: 'n' }))()
+      const first = call(0)
+      await assert.rejects(first, /in time/)
+      const many = await Promise.allSettled(Array.from({ length: 300 }, (_, i) => call(i + 1)))
+      assert.ok(many.every(({ status }) => status === 'rejected'))
+      assert.equal(calls(), 256)
+      clock.advance(20_000)
+      await assert.rejects(call(1_000), /have not ended/)
+      clock.advance(10_001)
+      const tried = call(1_001)
       answer()
       assert.equal(await tried, null)
+    },
+    'a store that is quick has as many under way as come': async () => {
+      const { store, calls, answer } = slow()
+      const guarded = withDeadline(store, { deadlineMs: 5_000 })
+      const many = Array.from({ length: 1_000 }, (_, i) => (async () => guarded.get({ ...KEY, name: `${i}` }))())
+      assert.equal(calls(), 1_000)
+      answer()
+      await Promise.all(many)
     },
     'names the deadline that is out of range': () => {
       for (const deadlineMs of [0, -1, 1.5, Number.NaN, 60_001]) {

@@ -145,6 +145,15 @@ export const denialsCases: readonly Case[] = [
       answers[2]!()
       assert.equal((await next).admitted, true)
     },
+    'giving back in one partition forgets nothing of another': async () => {
+      const { asked, consume } = opened()
+      await consume('n', 10)
+      await consume('n', 1)
+      const before = asked()
+      for (let i = 0; i < 20; i++) await consume('n', -1, `other ${i}`)
+      await consume('n', 1)
+      assert.equal(asked(), before + 20)
+    },
     'holds no more than its bound, the newest': async () => {
       const { asked, consume } = opened({ maxEntries: 2 })
       for (const partition of ['a', 'b', 'c']) {

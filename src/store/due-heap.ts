@@ -93,7 +93,7 @@ export class DueHeap {
 }
 
 /** A copy of a typed array, half as long again. */
-export function widened<T extends Float64Array | Int32Array>(array: T): T {
+function widened<T extends Float64Array | Int32Array>(array: T): T {
   const wider = new (array.constructor as new (length: number) => T)(Math.ceil(array.length * 1.5))
   wider.set(array)
   return wider

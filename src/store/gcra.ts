@@ -100,31 +100,98 @@ function checkCost(cost: number): void {
 }
 
 /**
+ * One charge while it is being decided, so that a store that keeps its buckets in typed arrays need make no object: it
+ * fills in `tatUs` and `rest`, calls {@link weigh}, and reads the outcome.
+ */
+export interface Turn {
+  /** What is kept for this name, -Infinity where nothing is; after {@link weigh} what that is worth now. */
+  tatUs: number
+  rest: number
+  /** What to keep if the charge is made. */
+  nextUs: number
+  nextRest: number
+  /** The deciding clock, µs. */
+  nowUs: number
+  admitted: boolean
+  /** Whether `tatUs` and `rest` were pulled in after a clock step, and are to be kept even if the charge is refused. */
+  pulled: boolean
+  retryAfterMs: number | null
+}
+
+/** A turn to be used over and over. */
+export function makeTurn(): Turn {
+  return {
+    tatUs: -1.5,
+    rest: 0,
+    nextUs: -1.5,
+    nextRest: 0,
+    nowUs: -1.5,
+    admitted: false,
+    pulled: false,
+    retryAfterMs: 0,
+  }
+}
+
+/**
+ * Decides the charge of a {@link Turn}.
+ *
+ * @param nowMs the deciding clock, ms since the epoch
+ * @throws {RangeError} unless the cost is a whole number whose size is a safe integer.
+ */
+export function weigh(turn: Turn, rate: Rate, cost: number, nowMs: number): void {
+  checkCost(cost)
+  const nowUs = Math.floor(nowMs * 1000)
+  turn.nowUs = nowUs
+  turn.pulled = turn.tatUs - nowUs > Math.max(rate.periodUs, rate.toleranceUs) + CLOCK_SLACK_US
+  if (turn.pulled) {
+    turn.tatUs = nowUs + rate.toleranceUs
+    turn.rest = rate.toleranceRest
+  } else if (turn.tatUs < nowUs) {
+    turn.tatUs = nowUs
+    turn.rest = 0
+  } else if (turn.rest >= rate.quota) {
+    // A rest of another quota (the setting changed since) counts as one microsecond.
+    turn.tatUs += 1
+    turn.rest = 0
+  }
+  if (cost > rate.burst) {
+    turn.admitted = false
+    turn.retryAfterMs = null
+    turn.nextUs = turn.tatUs
+    turn.nextRest = turn.rest
+    return
+  }
+  advance(turn, rate, cost, nowUs)
+  const aheadUs = turn.nextUs - nowUs
+  const over = turn.nextRest > rate.toleranceRest
+  turn.admitted = cost <= 0 || aheadUs < rate.toleranceUs || (aheadUs === rate.toleranceUs && !over)
+  turn.retryAfterMs = turn.admitted ? 0 : Math.ceil((aheadUs - rate.toleranceUs + (over ? 1 : 0)) / 1000)
+}
+
+/** The state to answer with for a {@link Turn} that was weighed: of the charge made if it was admitted, else of none. */
+export function answerOf(turn: Turn, rate: Rate): BucketState {
+  if (turn.admitted) return stateOf(turn.nextUs, turn.nextRest, rate, turn.nowUs, 0)
+  return stateOf(turn.tatUs, turn.rest, rate, turn.nowUs, turn.retryAfterMs)
+}
+
+/**
  * Decides one charge. Pure: neither argument changes.
  *
  * @param bucket what is kept for this name, null when nothing is
  * @param nowMs the deciding clock, ms since the epoch
  */
 export function step(bucket: Bucket | null, rate: Rate, cost: number, nowMs: number): Step {
-  checkCost(cost)
-  const nowUs = Math.floor(nowMs * 1000)
-  const pulled = pullIn(bucket, rate, nowUs)
-  const before = pulled ?? present(bucket, rate, nowUs)
-  if (cost > rate.burst) {
-    const state = stateOf(before, rate, nowUs, null)
-    return { admitted: false, bucket: before, charged: state, untouched: state, pulled }
-  }
-  const after = cost < -rate.burst ? { tatUs: nowUs, rest: 0 } : advance(before, rate, cost, nowUs)
-  const aheadUs = after.tatUs - nowUs
-  const fits = aheadUs < rate.toleranceUs || (aheadUs === rate.toleranceUs && after.rest <= rate.toleranceRest)
-  const admitted = cost <= 0 || fits
-  const waitUs = admitted ? 0 : aheadUs - rate.toleranceUs + (after.rest > rate.toleranceRest ? 1 : 0)
+  const turn = makeTurn()
+  turn.tatUs = bucket === null ? Number.NEGATIVE_INFINITY : bucket.tatUs
+  turn.rest = bucket === null ? 0 : bucket.rest
+  weigh(turn, rate, cost, nowMs)
+  const { tatUs, rest, nextUs, nextRest, nowUs, admitted, retryAfterMs } = turn
   return {
     admitted,
-    bucket: after,
-    charged: stateOf(after, rate, nowUs, 0),
-    untouched: stateOf(before, rate, nowUs, Math.ceil(waitUs / 1000)),
-    pulled,
+    bucket: { tatUs: nextUs, rest: nextRest },
+    charged: stateOf(nextUs, nextRest, rate, nowUs, retryAfterMs === null ? null : 0),
+    untouched: stateOf(tatUs, rest, rate, nowUs, retryAfterMs),
+    pulled: turn.pulled ? { tatUs, rest } : null,
   }
 }
 
@@ -156,31 +223,20 @@ export function decide(
   }
 }
 
-/** The empty bucket to go on from when a clock step left it further ahead than can be right, else null. */
-function pullIn(bucket: Bucket | null, rate: Rate, nowUs: number): Bucket | null {
-  if (bucket === null || bucket.tatUs - nowUs <= Math.max(rate.periodUs, rate.toleranceUs) + CLOCK_SLACK_US) return null
-  return { tatUs: nowUs + rate.toleranceUs, rest: rate.toleranceRest }
-}
-
-/** The bucket as of now, never behind it. */
-function present(bucket: Bucket | null, rate: Rate, nowUs: number): Bucket {
-  if (bucket === null || bucket.tatUs < nowUs) return { tatUs: nowUs, rest: 0 }
-  // A rest of another quota (the setting changed since) counts as one microsecond.
-  return bucket.rest < rate.quota ? bucket : { tatUs: bucket.tatUs + 1, rest: 0 }
-}
-
-function advance(bucket: Bucket, rate: Rate, cost: number, nowUs: number): Bucket {
-  const rest = bucket.rest + rate.stepRest * cost
+function advance(turn: Turn, rate: Rate, cost: number, nowUs: number): void {
+  const rest = turn.rest + rate.stepRest * cost
   const carry = Math.floor(rest / rate.quota)
-  const tatUs = bucket.tatUs + rate.stepUs * cost + carry
-  return tatUs < nowUs ? { tatUs: nowUs, rest: 0 } : { tatUs, rest: rest - carry * rate.quota }
+  const tatUs = turn.tatUs + rate.stepUs * cost + carry
+  const full = tatUs < nowUs || cost < -rate.burst
+  turn.nextUs = full ? nowUs : tatUs
+  turn.nextRest = full ? 0 : rest - carry * rate.quota
 }
 
-function stateOf(bucket: Bucket, rate: Rate, nowUs: number, retryAfterMs: number | null): BucketState {
-  const aheadUs = bucket.tatUs - nowUs
+function stateOf(tatUs: number, rest: number, rate: Rate, nowUs: number, retryAfterMs: number | null): BucketState {
+  const aheadUs = tatUs - nowUs
   return {
-    remaining: remaining(rate, aheadUs, bucket.rest),
-    resetAfterMs: Math.ceil((aheadUs + (bucket.rest > 0 ? 1 : 0)) / 1000),
+    remaining: remaining(rate, aheadUs, rest),
+    resetAfterMs: Math.ceil((aheadUs + (rest > 0 ? 1 : 0)) / 1000),
     retryAfterMs,
   }
 }
@@ -189,15 +245,18 @@ function stateOf(bucket: Bucket, rate: Rate, nowUs: number, retryAfterMs: number
 function remaining(rate: Rate, aheadUs: number, rest: number): number {
   const borrow = rest > rate.toleranceRest
   const spareUs = rate.toleranceUs - aheadUs - (borrow ? 1 : 0)
-  const spareRest = rate.toleranceRest - rest + (borrow ? rate.quota : 0)
   if (spareUs < 0) return 0
-  const fits = (cost: number): boolean => {
-    const needRest = rate.stepRest * cost
-    const carry = Math.floor(needRest / rate.quota)
-    const needUs = rate.stepUs * cost + carry
-    return needUs < spareUs || (needUs === spareUs && needRest - carry * rate.quota <= spareRest)
-  }
+  // Both are whole and below 2^53, where the quotient of two such numbers never rounds up to the next whole one.
+  if (rate.stepRest === 0) return Math.floor(spareUs / rate.stepUs)
+  const spareRest = rate.toleranceRest - rest + (borrow ? rate.quota : 0)
   const guess = Math.floor((spareUs + spareRest / rate.quota) * (rate.quota / rate.periodUs))
-  if (!fits(guess)) return guess - 1
-  return guess < rate.burst && fits(guess + 1) ? guess + 1 : guess
+  if (!fits(rate, guess, spareUs, spareRest)) return guess - 1
+  return guess < rate.burst && fits(rate, guess + 1, spareUs, spareRest) ? guess + 1 : guess
+}
+
+function fits(rate: Rate, cost: number, spareUs: number, spareRest: number): boolean {
+  const needRest = rate.stepRest * cost
+  const carry = Math.floor(needRest / rate.quota)
+  const needUs = rate.stepUs * cost + carry
+  return needUs < spareUs || (needUs === spareUs && needRest - carry * rate.quota <= spareRest)
 }

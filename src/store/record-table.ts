@@ -1,4 +1,3 @@
-import { textBytes } from './bucket-table.ts'
 import { decodeName, isHashed, type Json, type Listed, PAGE_SIZE, type Page, type Stored } from './contract.ts'
 import { DueHeap } from './due-heap.ts'
 
@@ -16,10 +15,16 @@ interface Slotted extends KeptRecord {
 }
 
 const RECORD_BYTES = 320
+const LATIN1 = /^[\0-\xff]*$/
 
 /** Bytes that a record is counted with: 320, its key twice (it may stand in a map of its own), and its JSON. */
 export function recordBytes(partition: string, name: string, json: string): number {
   return RECORD_BYTES + 2 * (partition.length + name.length) + textBytes(json)
+}
+
+/** Bytes of a text in memory: one a unit while every unit is Latin-1, else two. */
+function textBytes(text: string): number {
+  return LATIN1.test(text) ? text.length : 2 * text.length
 }
 
 /** Records by encoded partition and name, and in the order in which they expire. Expired ones go when touched. */

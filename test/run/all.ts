@@ -31,6 +31,7 @@ import { problemCases } from '../problem.cases.ts'
 import { securityCases } from '../security.cases.ts'
 import { settingsCases } from '../settings.cases.ts'
 import { breakerCases } from '../store/breaker.cases.ts'
+import { bucketTableCases } from '../store/bucket-table.cases.ts'
 import { conformanceCases } from '../store/conformance.cases.ts'
 import { contractCases } from '../store/contract.cases.ts'
 import { deadlineCases } from '../store/deadline.cases.ts'
@@ -38,6 +39,7 @@ import { denialsCases } from '../store/denials.cases.ts'
 import { dueHeapCases } from '../store/due-heap.cases.ts'
 import { encryptedCases } from '../store/encrypted.cases.ts'
 import { gcraCases } from '../store/gcra.cases.ts'
+import { keyHashCases } from '../store/key-hash.cases.ts'
 import { memoryCases } from '../store/memory.cases.ts'
 import { namespaceCases } from '../store/namespace.cases.ts'
 import { issuesCases } from '../validate/issues.cases.ts'
@@ -50,6 +52,8 @@ export const portableCases: readonly Case[] = [
   ...contractCases,
   ...gcraCases,
   ...dueHeapCases,
+  ...keyHashCases,
+  ...bucketTableCases,
   ...memoryCases,
   ...conformanceCases,
   ...breakerCases,

@@ -1,0 +1,90 @@
+import { strict as assert } from 'node:assert'
+import fc from 'fast-check'
+import { BUCKET_BYTES, BucketTable } from '../../src/store/bucket-table.ts'
+import { type Case, cases } from '../cases.ts'
+
+interface Modelled {
+  tatUs: number
+  rest: number
+  readonly className: string
+}
+
+const CLASSES = ['address', 'user', 'key']
+const move = fc.record({
+  kind: fc.constantFrom('charge', 'charge', 'charge', 'charge', 'idle', 'nearest'),
+  className: fc.constantFrom(...CLASSES),
+  name: fc.nat(60),
+  tatUs: fc.nat(30),
+})
+
+/** The one bucket that the table no longer holds and the model still does; takes it out of the model too. */
+function dropped(table: BucketTable, model: Map<string, Modelled>): [string, Modelled] {
+  const gone = [...model].filter(([key]) => table.find(key, 'n') < 0)
+  assert.equal(gone.length, 1)
+  model.delete(gone[0]![0])
+  return gone[0]!
+}
+
+function held(model: Map<string, Modelled>, className: string): Modelled[] {
+  return [...model.values()].filter((bucket) => bucket.className === className)
+}
+
+export const bucketTableCases: readonly Case[] = cases('BucketTable', {
+  'holds what a plain model holds, and drops what that would drop': () => {
+    fc.assert(
+      fc.property(fc.array(move, { maxLength: 300, size: 'max' }), (moves) => {
+        const table = new BucketTable()
+        const model = new Map<string, Modelled>()
+        for (const { kind, className, name, tatUs } of moves) {
+          const key = `${className}:${name}`
+          const before = new Map(model)
+          if (kind === 'charge') {
+            const slot = table.find(key, 'n')
+            assert.equal(slot >= 0, model.has(key))
+            if (slot >= 0) table.change(slot, tatUs, name)
+            else table.add(key, 'n', tatUs, name)
+            model.set(key, { tatUs, rest: name, className })
+          } else if (kind === 'idle') {
+            const idle = [...model.values()].some((bucket) => bucket.tatUs <= tatUs)
+            assert.equal(table.dropIdle(tatUs), idle)
+            if (idle) assert.ok(dropped(table, model)[1].tatUs <= tatUs)
+          } else {
+            assert.equal(table.dropNearest(), model.size > 0)
+            if (before.size === 0) continue
+            const [, gone] = dropped(table, model)
+            const most = Math.max(...CLASSES.map((one) => held(before, one).length))
+            assert.equal(held(before, gone.className).length, most)
+            assert.equal(gone.tatUs, Math.min(...held(before, gone.className).map((bucket) => bucket.tatUs)))
+          }
+          assert.equal(table.size, model.size)
+        }
+        for (const [key, { tatUs, rest }] of model) {
+          const slot = table.find(key, 'n')
+          assert.deepEqual([table.tatUs(slot), table.rest(slot)], [tatUs, rest])
+        }
+      }),
+      { seed: 3, numRuns: 100 },
+    )
+  },
+  'grows and shrinks over many pages without losing a bucket': () => {
+    const table = new BucketTable()
+    for (let i = 0; i < 5_000; i++) table.add(`address:${i}`, 'n', (i * 7919) % 5_000, i)
+    for (let i = 0; i < 4_990; i++) assert.equal(table.dropIdle(4_989), true)
+    assert.equal(table.dropIdle(4_989), false)
+    assert.equal(table.bytes, 10 * BUCKET_BYTES)
+    for (let i = 0; i < 5_000; i++) {
+      const slot = table.find(`address:${i}`, 'n')
+      const due = (i * 7919) % 5_000
+      assert.equal(slot >= 0, due >= 4_990)
+      if (slot >= 0) assert.deepEqual([table.tatUs(slot), table.rest(slot)], [due, i])
+    }
+  },
+  'puts classes of over 64 units, and those after the 64th, into one': () => {
+    const table = new BucketTable()
+    for (let i = 0; i < 70; i++) table.add(`${i}:x`, 'n', 1, 0)
+    table.add(`${'x'.repeat(65)}:x`, 'n', 0, 0)
+    // The shared class holds seven of the seventy and the long one: it is the biggest, and that one its nearest.
+    assert.equal(table.dropNearest(), true)
+    assert.equal(table.find(`${'x'.repeat(65)}:x`, 'n'), -1)
+  },
+})

@@ -1,0 +1,27 @@
+import { execFileSync } from 'node:child_process'
+
+/** One part of the benchmarks: what goes into results.json under its name, and its section of RESULTS.md. */
+export interface Part {
+  readonly name: string
+  readonly results: unknown
+  readonly section: string
+}
+
+export type RuntimeName = 'node' | 'bun' | 'deno'
+export const RUNTIMES: readonly RuntimeName[] = ['node', 'bun', 'deno']
+
+const COMMANDS: Record<RuntimeName, readonly [string, ...string[]]> = {
+  node: ['node'],
+  bun: ['bun'],
+  deno: ['deno', 'run', '--no-remote', '--node-modules-dir=manual', '--unstable-kv', '-A'],
+}
+
+/** Runs a script in a runtime of its own, and gives what it printed in its last line as JSON. */
+export function runScript(runtime: RuntimeName, script: string, args: readonly string[]): unknown {
+  const [command, ...before] = COMMANDS[runtime]
+  const output = execFileSync(command, [...before, script, ...args], {
+    encoding: 'utf8',
+    stdio: ['ignore', 'pipe', 'inherit'],
+  })
+  return JSON.parse(output.trim().split('\n').at(-1)!)
+}

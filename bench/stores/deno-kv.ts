@@ -6,7 +6,13 @@ import type { Group } from './group.ts'
 import { type Effort, inRounds, pending } from './rounds.ts'
 import { ADDRESSES, addressOf, consumes, fill, JSON_VALUE, records } from './work.ts'
 
-interface RawKv extends DenoKv {
+interface RawAtomic {
+  set(key: readonly string[], value: unknown): unknown
+  commit(): Promise<unknown>
+}
+
+interface RawKv extends Omit<DenoKv, 'atomic'> {
+  atomic(): RawAtomic & ReturnType<DenoKv['atomic']>
   get(key: readonly string[]): Promise<{ readonly value: unknown }>
   set(key: readonly string[], value: unknown): Promise<unknown>
 }
@@ -18,7 +24,11 @@ export async function denoKvGroups(effort: Effort): Promise<readonly Group[]> {
   const store = denoKvStore(await Deno.openKv(join(folder, 'store.kv')))
   const raw = await Deno.openKv(join(folder, 'raw.kv'))
   try {
-    for (const address of ADDRESSES) await raw.set(['text', address], JSON_VALUE)
+    for (let i = 0; i < ADDRESSES.length; i += 64) {
+      const filling = raw.atomic()
+      for (const address of ADDRESSES.slice(i, i + 64)) filling.set(['text', address], JSON_VALUE)
+      await filling.commit()
+    }
     await fill(store)
     const measures = pending([
       { name: 'kv.set', call: (i) => raw.set(['text', addressOf(i)], JSON_VALUE) },

@@ -63,8 +63,8 @@ ${Object.entries(versions)
   .map(([name, version]) => `${name} ${version}`)
   .join(', ')}.
 
-\`consume\` makes one charge, admitted unless the row says otherwise, over 4,096 addresses in turn (64 in workerd, each an object or a key of
-its own); \`set\` and \`get\` one record of ${JSON_VALUE.length} bytes an address. The floor is what the engine itself does at its simplest, in the same rounds, on the
+\`consume\` makes one charge of a quota of 1,000,000 an hour, admitted unless the row says otherwise, over 4,096 addresses in turn (64 in workerd,
+each an object or a key of its own); \`set\` and \`get\` one record of ${JSON_VALUE.length} bytes an address. The floor is what the engine itself does at its simplest, in the same rounds, on the
 same connection or on a file of the same kind. A ratio is our rate by the floor's: 1.00 adds nothing. A store that answers at once
 has no concurrency to gain from. Redis keeps nothing on disk here, and shares two cores with its clients; workerd stands on this
 machine under miniflare, so its rows say nothing of Cloudflare's network. The clock of workerd counts whole milliseconds.

@@ -10,8 +10,8 @@ export const ADDRESSES: readonly string[] = Array.from(
 /** A record like that of a session. */
 export const VALUE = { id: 'a6e1', name: 'Maria', scopes: ['read', 'write'], createdAt: 1_780_000_000_000 }
 export const JSON_VALUE: string = JSON.stringify(VALUE)
-/** More than any run takes. */
-export const AMPLE: readonly Charge[] = [{ name: 'limit', rate: makeRate(80_000_000, 60), cost: 1 }]
+/** More than any run takes of one address. Its step is whole microseconds, as that of 100 a minute is. */
+export const AMPLE: readonly Charge[] = [{ name: 'limit', rate: makeRate(1_000_000, 3600), cost: 1 }]
 /** One an hour: whoever had it is refused. */
 export const SCANT: readonly Charge[] = [{ name: 'scant', rate: makeRate(1, 3600), cost: 1 }]
 

@@ -17,6 +17,8 @@ const MAX_UNDER_WAY = 2
 /** After this long without one, a batch is sent although others are under way, ms. */
 const LONGEST_GAP_MS = 5
 const MAX_BATCH = 256
+/** Fewer calls go in one batch. */
+const MIN_SPLIT = 8
 const MAX_WAITING = 16_384
 /** How often a decision asks on the way whether the data is still the same. */
 const ASK_EPOCH_MS = 1_000
@@ -29,6 +31,8 @@ const ASK_EPOCH_MS = 1_000
 export class Consumer {
   readonly #epoch: Epoch
   readonly #root: string
+  /** Rates live as long as their limiters. */
+  readonly #rateTexts = new WeakMap<Rate, string>()
   #waiting: Call[] = []
   #underWay = 0
   #sentAt = Number.NEGATIVE_INFINITY
@@ -61,12 +65,19 @@ export class Consumer {
     })
   }
 
-  /** What is to go next. What waited until it was too late has been told so by its own end, and is not charged. */
+  /** What is to go next. What waited until it was too late is told so, and not charged: the first of those that wait. */
   #batch(): readonly Call[] {
     const now = ticks.now()
-    const calls = this.#waiting.splice(0, MAX_BATCH)
-    for (const call of calls) if (call.dueAt <= now) call.reject(new StoreOutage('Redis did not answer in time.'))
-    return calls.filter(({ dueAt }) => dueAt > now)
+    let late = 0
+    while (late < this.#waiting.length && this.#waiting[late]!.dueAt <= now) late++
+    for (const call of this.#waiting.splice(0, late)) call.reject(new StoreOutage('Redis did not answer in time.'))
+    // Two halves: while Redis decides the one, this process is at the other.
+    const places = Math.max(1, MAX_UNDER_WAY - this.#underWay)
+    const size = Math.min(MAX_BATCH, Math.ceil(this.#waiting.length / places))
+    if (this.#waiting.length > MIN_SPLIT && size < this.#waiting.length) return this.#waiting.splice(0, size)
+    const calls = this.#waiting
+    this.#waiting = []
+    return calls
   }
 
   async #send(calls: readonly Call[]): Promise<void> {
@@ -76,6 +87,7 @@ export class Consumer {
     }
     this.#underWay++
     this.#sentAt = ticks.now()
+    this.#schedule()
     try {
       // The call that waited longest sets the end: none waits past its own.
       await this.#answer(calls, calls[0]!.dueAt)
@@ -95,13 +107,37 @@ export class Consumer {
     if (refunds) keys.push(`${this.#root}refund/${toHex(randomBytes(12))}`)
     const asksEpoch = ticks.now() >= this.#askEpochAt
     if (asksEpoch) keys.push(this.#epoch.key)
-    const args = argsOf(calls)
-    const argsNow = (): readonly string[] => [refunds ? '1' : '0', asksEpoch ? '1' : '0', ...args]
-    const reply = await this.#epoch.write(CONSUME, keys, argsNow, dueAt)
+    const job = this.#jobOf(calls, refunds, asksEpoch)
+    const reply = await this.#epoch.write(CONSUME, keys, () => [job], dueAt)
     const isAgain = reply[1] === 1
     let at = 2
     for (const call of calls) at = settle(call, isAgain, reply as readonly number[], at)
     if (asksEpoch) await this.#notice(String(reply[at]), dueAt)
+  }
+
+  /** Numbers as JSON: see the script. */
+  #jobOf(calls: readonly Call[], refunds: boolean, asksEpoch: boolean): string {
+    const rates: Rate[] = []
+    let sent = ''
+    for (const { charges } of calls) {
+      sent += `,${charges.length}`
+      for (const { rate, cost } of charges) {
+        const found = rates.indexOf(rate)
+        const place = found < 0 ? rates.push(rate) : found + 1
+        sent += `,${place},${cost}`
+      }
+    }
+    const texts = rates.map((rate) => this.#textOf(rate)).join('')
+    return `[${refunds ? 1 : 0},${asksEpoch ? 1 : 0},${rates.length}${texts}${sent}]`
+  }
+
+  #textOf(rate: Rate): string {
+    const known = this.#rateTexts.get(rate)
+    if (known !== undefined) return known
+    const { quota, periodUs, burst, stepUs, stepRest, toleranceUs, toleranceRest } = rate
+    const text = `,${quota},${periodUs},${burst},${stepUs},${stepRest},${toleranceUs},${toleranceRest}`
+    this.#rateTexts.set(rate, text)
+    return text
   }
 
   /** Buckets start full after a loss. That it could not be noted is no reason to doubt the decisions. */
@@ -111,28 +147,6 @@ export class Consumer {
       await this.#epoch.see(stands, dueAt)
     } catch {}
   }
-}
-
-function argsOf(calls: readonly Call[]): readonly string[] {
-  const places = new Map<Rate, string>()
-  const rates: string[] = []
-  const sent: string[] = []
-  for (const { charges } of calls) {
-    sent.push(String(charges.length))
-    for (const { rate, cost } of charges) {
-      let place = places.get(rate)
-      if (place === undefined) {
-        const { quota, periodUs, burst, stepUs, stepRest, toleranceUs, toleranceRest } = rate
-        for (const number of [quota, periodUs, burst, stepUs, stepRest, toleranceUs, toleranceRest]) {
-          rates.push(String(number))
-        }
-        place = String(places.size + 1)
-        places.set(rate, place)
-      }
-      sent.push(place, String(cost))
-    }
-  }
-  return [String(places.size), ...rates, ...sent]
 }
 
 /**

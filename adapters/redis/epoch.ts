@@ -61,7 +61,7 @@ export class Epoch {
     dueAt: number,
   ): Promise<readonly Reply[]> {
     for (let tries = 0; tries < TRIES; tries++) {
-      await this.ensure(dueAt)
+      if (this.#known === '') await this.learn(false, dueAt)
       const sentAt = ticks.now()
       const args = [...this.#timeArgs(dueAt), ...argsOf()]
       const reply = (await this.#lane.run(script, keys, args, dueAt)) as readonly Reply[]

@@ -199,9 +199,9 @@ return { stands, now, string.format('%.0f', reach) }`,
 /**
  * The GCRA step of `src/store/gcra.ts` over many calls, one after the other.
  *
- * KEYS buckets… [refund] [epoch] · ARGV now notAfter refunds asks, how many rates, each as quota periodUs burst stepUs stepRest
- * toleranceUs toleranceRest, then each call as how many charges, each as its rate (from 1) and cost. `refunds` and `asks` are 1 where
- * the key of their name is given. Gives the clock, 1 if these refunds were made before and so are not made again, then for each call
+ * KEYS buckets… [refund] [epoch] · ARGV now notAfter job. A job is numbers as JSON, which costs less than as many arguments:
+ * refunds asks, how many rates, each as quota periodUs burst stepUs stepRest toleranceUs toleranceRest, then each call as how
+ * many charges, each as its rate (from 1) and cost. `refunds` and `asks` are 1 where the key of their name is given. Gives the clock, 1 if these refunds were made before and so are not made again, then for each call
  * 1 (admitted), 0 (refused) or -1 (a bucket is none of ours) and for each of its charges the bucket as it was read: tatUs (-1: none)
  * and rest; at the end the epoch, '' for none, if it was asked for.
  *
@@ -220,8 +220,8 @@ else
 end
 if ARGV[2] ~= '' and now > number(ARGV[2]) then return { 'late', now } end
 local nowUs = now * 1000
-local place, last, at = 5 + 7 * ARGV[5], #ARGV, 0
-local refunds, asks = number(ARGV[3]), number(ARGV[4])
+local job = cjson.decode(ARGV[3])
+local refunds, asks, place, last, at = job[1], job[2], 3 + 7 * job[3], #job, 0
 local again = 0
 if refunds == 1 then
   again = call('SET', KEYS[#KEYS - asks], 1, 'NX', 'PX', ${REFUND_KNOWN_MS}) and 0 or 1
@@ -230,15 +230,14 @@ local out, size = { now, again }, 2
 -- Of each charge of one call: the text that was read, the bucket to keep, and whether it is kept even if the call is refused.
 local texts, tats, rests, pulls = {}, {}, {}, {}
 while place < last do
-  local count = number(ARGV[place + 1])
+  local count = job[place + 1]
   local verdict, mark = 1, size + 1
   size = mark
   for i = 1, count do
-    local rate = 7 * ARGV[place + 2 * i] - 2
-    local cost = number(ARGV[place + 2 * i + 1])
+    local rate = 7 * job[place + 2 * i] - 4
+    local cost = job[place + 2 * i + 1]
     if again == 1 and cost < 0 then cost = 0 end
-    local quota, burst = number(ARGV[rate + 1]), number(ARGV[rate + 3])
-    local toleranceUs, toleranceRest = number(ARGV[rate + 6]), number(ARGV[rate + 7])
+    local quota, burst, toleranceUs, toleranceRest = job[rate + 1], job[rate + 3], job[rate + 6], job[rate + 7]
     local text = redis.pcall('GET', KEYS[at + i])
     local tat, rest, pulled = nil, 0, false
     if text then
@@ -254,7 +253,7 @@ while place < last do
     size = size + 2
     if not tat or tat < nowUs then
       tat, rest = nowUs, 0
-    elseif tat - nowUs > math.max(toleranceUs, ARGV[rate + 2]) + ${CLOCK_SLACK_US} then
+    elseif tat - nowUs > math.max(toleranceUs, job[rate + 2]) + ${CLOCK_SLACK_US} then
       tat, rest, pulled = nowUs + toleranceUs, toleranceRest, true
     elseif rest >= quota then
       tat, rest = tat + 1, 0
@@ -264,7 +263,7 @@ while place < last do
     if cost <= burst then
       local nextTat, nextRest = nowUs, 0
       if cost >= -burst then
-        nextTat, nextRest = tat + ARGV[rate + 4] * cost, rest + ARGV[rate + 5] * cost
+        nextTat, nextRest = tat + job[rate + 4] * cost, rest + job[rate + 5] * cost
         if nextRest >= quota or nextRest < 0 then
           local carry = floor(nextRest / quota)
           nextTat, nextRest = nextTat + carry, nextRest - carry * quota

@@ -283,22 +283,28 @@ describe.runIf(hasRedis)('redis > redisStore()', () => {
     const consume = async (): Promise<number> =>
       (await store.consume('p', [{ name: 'n', rate: TEN, cost: 1 }])).states[0]!.remaining
     await store.set(KEY, 'before', null)
+    const { version } = (await store.get(KEY))!
+    // Each script is known to Redis, so that what is kept is the write itself.
+    await store.claim({ ...KEY, name: 'other' }, Date.now() + HOUR)
+    await store.take({ ...KEY, name: 'nothing' })
+    await store.swap({ ...KEY, name: 'nothing' }, '0', 0, null)
+    await store.delete({ ...KEY, name: 'nothing' })
     assert.equal(await consume(), 9)
+    await settled()
     for (const write of [
       async () => store.set(KEY, 'late', null),
       async () => store.delete(KEY),
       async () => store.take(KEY),
       async () => store.claim({ ...KEY, name: 'late' }, Date.now() + HOUR),
-      async () => store.swap(KEY, (await store.get(KEY))!.version, 'late', null),
+      async () => store.swap(KEY, version, 'late', null),
       consume,
     ]) {
-      const started = write()
       keeps = true
-      await assert.rejects(started, StoreOutage)
+      await assert.rejects(write, StoreOutage)
       keeps = false
       await new Promise((resolve) => setTimeout(resolve, 20))
       await kept!()
-      assert.equal((await store.get(KEY))?.value, 'before')
+      assert.deepEqual(await store.get(KEY), { value: 'before', version, expiresAt: null })
     }
     assert.equal(await store.get({ ...KEY, name: 'late' }), null)
     assert.equal(await consume(), 8)

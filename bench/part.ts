@@ -17,9 +17,14 @@ const COMMANDS: Record<RuntimeName, readonly [string, ...string[]]> = {
 }
 
 /** Runs a script in a runtime of its own, and gives what it printed in its last line as JSON. */
-export function runScript(runtime: RuntimeName, script: string, args: readonly string[]): unknown {
+export function runScript(
+  runtime: RuntimeName,
+  script: string,
+  args: readonly string[],
+  flags: readonly string[] = [],
+): unknown {
   const [command, ...before] = COMMANDS[runtime]
-  const output = execFileSync(command, [...before, script, ...args], {
+  const output = execFileSync(command, [...before, ...flags, script, ...args], {
     encoding: 'utf8',
     stdio: ['ignore', 'pipe', 'inherit'],
   })

@@ -3,11 +3,12 @@ import { writeFileSync } from 'node:fs'
 import { cpus } from 'node:os'
 import { join } from 'node:path'
 import { guardedPart } from './guarded.report.ts'
+import { memoryPart } from './memory.report.ts'
 import { storesPart } from './stores.ts'
 
 const quick = process.argv.includes('--quick')
 console.error('bench: requests')
-const parts = [guardedPart(quick), await storesPart(quick)]
+const parts = [guardedPart(quick), memoryPart(quick), await storesPart(quick)]
 
 const date = new Date().toISOString().slice(0, 10)
 const report = `# Results

@@ -44,6 +44,7 @@ export {
   type Store,
   type Stored,
   type StoreKey,
+  type StoreNotice,
   StoreOutage,
 } from './store/contract.ts'
 export type { BucketState, Charge, Decision, Rate } from './store/gcra.ts'

@@ -45,7 +45,7 @@ const MIN_CALLS = 20
 export function effort(quick: boolean): Effort {
   return quick
     ? { rounds: 5, roundMs: 16, warmUp: 5_000, warmUpMs: 150 }
-    : { rounds: 15, roundMs: 150, warmUp: 5_000, warmUpMs: 2_000 }
+    : { rounds: 15, roundMs: 100, warmUp: 5_000, warmUpMs: 1_200 }
 }
 
 /** Candidates that answer at once: one by one alone, timed as a whole. */

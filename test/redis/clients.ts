@@ -18,7 +18,11 @@ export async function connect(library: 'redis' | 'ioredis' | 'bun', port: number
       return { send: (command) => client.sendCommand(command), close: () => client.destroy() }
     }
     case 'ioredis': {
-      const client = new IoRedis(port, '127.0.0.1', { enableOfflineQueue: false, lazyConnect: true })
+      const client = new IoRedis(port, '127.0.0.1', {
+        enableOfflineQueue: false,
+        maxRetriesPerRequest: 0,
+        lazyConnect: true,
+      })
       client.on('error', () => undefined)
       await client.connect()
       return { send: ([name, ...args]) => client.call(name, ...args), close: () => client.disconnect() }

@@ -24,11 +24,20 @@ export interface Lane {
   call(command: RedisCommand, key: string, dueAt: number): Promise<Reply>
 }
 
+/** What stands for one {@link Lane}: its neighbours' troubles are not its own. */
+class Traffic {
+  readonly breaker = new Breaker(ticks)
+  /** What waits for its turn, and what was too late for it and is still to be taken out. */
+  waiting: Pending[] = []
+  /** What the client has not settled. */
+  readonly underWay = new Set<Pending>()
+}
+
 interface Pending {
   readonly command: RedisCommand
   readonly key: string
   readonly dueAt: number
-  readonly breaker: Breaker
+  readonly traffic: Traffic
   readonly resolve: (reply: Reply | PromiseLike<Reply>) => void
   readonly reject: (outage: StoreOutage) => void
   /** When it was handed to the client, by {@link ticks}; null while it waits for its turn. */
@@ -38,14 +47,14 @@ interface Pending {
 const MAX_UNDER_WAY = 256
 const MAX_WAITING = 16_384
 /** A command that the client has not settled this long after its end is no longer counted as under way, ms. */
-const FORGOTTEN_AFTER_MS = 30_000
+const FORGOTTEN_AFTER_MS = 2_000
 
 /** Counts ms from an instant of its own and never steps. */
 export const ticks: Clock = { now: () => performance.now() }
 
 /**
- * Runs commands, each until an instant of {@link ticks}. At most 256 are under way until the client settles them, and 16,384
- * wait for their turn. What comes above that, is not answered in time or meets an open breaker is a StoreOutage.
+ * Runs commands, each until an instant of {@link ticks}. In each lane at most 256 are under way, until the client settles them or 2 s
+ * after their end, and 16,384 wait for their turn. What comes above that, is not answered in time or meets an open breaker is a StoreOutage.
  */
 export class Commands {
   readonly #send: RedisSend
@@ -53,9 +62,6 @@ export class Commands {
   readonly #hashes = new Map<string, string>()
   /** What has no answer yet, in the order that it came; what waits for its turn is among it. */
   readonly #pending = new Set<Pending>()
-  readonly #waiting: Pending[] = []
-  /** What the client has not settled. */
-  readonly #underWay = new Set<Pending>()
   #timer: ReturnType<typeof setTimeout> | undefined
   #wakeAt = Number.POSITIVE_INFINITY
   #closed = false
@@ -67,16 +73,16 @@ export class Commands {
 
   /** A part of Redis with a breaker of its own. */
   lane(): Lane {
-    const breaker = new Breaker(ticks)
+    const traffic = new Traffic()
     const call: Lane['call'] = (command, key, dueAt) =>
-      new Promise((resolve, reject) => this.#start(breaker, command, key, dueAt, resolve, reject))
+      new Promise((resolve, reject) => this.#start(traffic, command, key, dueAt, resolve, reject))
     const run: Lane['run'] = (script, keys, args, dueAt) => {
       const key = keys[0]!
       const hash = this.#hashes.get(script.name)
       if (hash === undefined) return load(script, keys, args, dueAt)
       const rest = [String(keys.length), ...keys, ...args]
       return new Promise((resolve, reject) => {
-        this.#start(breaker, ['EVALSHA', hash, ...rest], key, dueAt, resolve, (outage) => {
+        this.#start(traffic, ['EVALSHA', hash, ...rest], key, dueAt, resolve, (outage) => {
           if (codeOf(outage) === 'NOSCRIPT') resolve(call(['EVAL', script.lua, ...rest], key, dueAt))
           else reject(outage)
         })
@@ -96,7 +102,7 @@ export class Commands {
   }
 
   #start(
-    breaker: Breaker,
+    traffic: Traffic,
     command: RedisCommand,
     key: string,
     dueAt: number,
@@ -105,23 +111,26 @@ export class Commands {
   ): void {
     // Thrown inside the caller's promise, which it rejects.
     if (this.#closed) throw new StoreOutage('The Redis store is closed.')
-    if (this.#waiting.length >= MAX_WAITING) throw new StoreOutage('Too many commands wait for Redis.')
-    breaker.enter()
-    const pending: Pending = { command, key, dueAt, breaker, resolve, reject, sentAt: null }
+    traffic.breaker.enter()
+    if (traffic.underWay.size >= MAX_UNDER_WAY) this.#forget(traffic)
+    if (traffic.waiting.length >= MAX_WAITING) {
+      traffic.waiting = traffic.waiting.filter((one) => this.#pending.has(one))
+      if (traffic.waiting.length >= MAX_WAITING) throw new StoreOutage('Too many commands wait for Redis.')
+    }
+    const pending: Pending = { command, key, dueAt, traffic, resolve, reject, sentAt: null }
     this.#pending.add(pending)
     if (dueAt < this.#wakeAt) this.#wake(dueAt)
-    if (this.#underWay.size >= MAX_UNDER_WAY) this.#forget()
-    if (this.#underWay.size < MAX_UNDER_WAY) this.#dispatch(pending)
-    else this.#waiting.push(pending)
+    if (traffic.underWay.size < MAX_UNDER_WAY) this.#dispatch(pending)
+    else traffic.waiting.push(pending)
   }
 
   #dispatch(pending: Pending): void {
     pending.sentAt = ticks.now()
-    this.#underWay.add(pending)
+    pending.traffic.underWay.add(pending)
     this.#ask(pending.command, pending.key).then(
       (reply) => {
         if (this.#pending.delete(pending)) {
-          pending.breaker.succeeded()
+          pending.traffic.breaker.succeeded()
           pending.resolve(reply as Reply)
         }
         this.#leave(pending)
@@ -135,8 +144,9 @@ export class Commands {
   }
 
   #leave(pending: Pending): void {
-    if (!this.#underWay.delete(pending)) return
-    for (let next = this.#waiting.shift(); next !== undefined; next = this.#waiting.shift()) {
+    const { underWay, waiting } = pending.traffic
+    if (!underWay.delete(pending)) return
+    for (let next = waiting.shift(); next !== undefined; next = waiting.shift()) {
       // What waited for its turn until it was too late is not worth sending.
       if (!this.#pending.has(next)) continue
       this.#dispatch(next)
@@ -146,8 +156,8 @@ export class Commands {
 
   #fail(pending: Pending, outage: StoreOutage, isAlive: boolean): void {
     if (!this.#pending.delete(pending)) return
-    if (isAlive) pending.breaker.succeeded()
-    else pending.breaker.failed()
+    if (isAlive) pending.traffic.breaker.succeeded()
+    else pending.traffic.breaker.failed()
     pending.reject(outage)
   }
 
@@ -179,9 +189,9 @@ export class Commands {
   }
 
   /** Some clients never settle what a broken connection left open. */
-  #forget(): void {
+  #forget({ underWay }: Traffic): void {
     const before = ticks.now() - FORGOTTEN_AFTER_MS
-    for (const pending of [...this.#underWay]) if (pending.dueAt <= before) this.#leave(pending)
+    for (const pending of [...underWay]) if (pending.dueAt <= before) this.#leave(pending)
   }
 
   /** A client may throw at once. */
@@ -210,11 +220,11 @@ function codeOf(outage: StoreOutage): unknown {
   return (outage.cause as { code?: unknown } | undefined)?.code
 }
 
-/** Replies by which Redis says that it cannot serve at the moment, whatever it is asked. */
-const UNABLE = ['BUSY', 'CLUSTERDOWN', 'LOADING', 'MASTERDOWN', 'READONLY', 'TRYAGAIN']
+/** Replies about the one command that was asked: whoever gives them serves others. */
+const ABOUT_ONE = ['CROSSSLOT', 'ERR', 'MISCONF', 'NOPERM', 'NOREPLICAS', 'NOSCRIPT', 'OOM', 'WRONGTYPE']
 
 /** Whether an error is Redis's own reply to this one command, which shows that it serves others. */
 function isAlive(outage: StoreOutage): boolean {
-  const { code, message } = outage.cause as { code: unknown; message: string }
-  return typeof code === 'string' && message.startsWith(`${code} `) && !UNABLE.includes(code)
+  const code = codeOf(outage)
+  return typeof code === 'string' && ABOUT_ONE.includes(code)
 }

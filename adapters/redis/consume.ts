@@ -38,6 +38,7 @@ export class Consumer {
   #sentAt = Number.NEGATIVE_INFINITY
   #askEpochAt = 0
   #scheduled = false
+  #gap: ReturnType<typeof setTimeout> | undefined
 
   /** @param root begins the keys by which refunds are known that were made before */
   constructor(epoch: Epoch, root: string) {
@@ -56,7 +57,13 @@ export class Consumer {
 
   #schedule(): void {
     if (this.#scheduled || this.#waiting.length === 0) return
-    if (this.#underWay >= MAX_UNDER_WAY && ticks.now() - this.#sentAt < LONGEST_GAP_MS) return
+    if (this.#underWay >= MAX_UNDER_WAY && ticks.now() - this.#sentAt < LONGEST_GAP_MS) {
+      this.#gap ??= setTimeout(() => {
+        this.#gap = undefined
+        this.#schedule()
+      }, LONGEST_GAP_MS)
+      return
+    }
     this.#scheduled = true
     // After the callers that run now: what they ask for goes along.
     queueMicrotask(() => {

@@ -1,15 +1,15 @@
 import { randomBytes, toHex } from '../../src/bytes.ts'
 import { StoreOutage } from '../../src/store/contract.ts'
 import { type Lane, type Reply, ticks } from './commands.ts'
-import { EPOCH, type Script } from './scripts.ts'
+import { EPOCH, type Script, SEQUENCE_KNOWN_MS } from './scripts.ts'
 
 const TRIES = 3
 
 /**
  * Notices that Redis holds less than it acknowledged, and keeps writes from coming late.
  *
- * An epoch stands in Redis, which every process remembers, with a number that grows with each single use and the end of what was
- * claimed for longest. Another epoch, an older one or a smaller number means lost data. A new epoch then keeps single use closed,
+ * An epoch stands in Redis, which every process remembers, with a number for each process that grows with each of its single uses, and
+ * the end of what was claimed for longest. Another epoch, an older one or a smaller number means lost data. A new epoch then keeps single use closed,
  * for all processes, until what was claimed before has ended.
  */
 export class Epoch {
@@ -19,14 +19,17 @@ export class Epoch {
   readonly #onLoss: (reason: string) => void
   #known = ''
   #sequence = 0
+  /** When the number was last told, by {@link ticks}. */
+  #usedAt = Number.NEGATIVE_INFINITY
   #reach = 0
   /** What must be added to {@link ticks} to have the engine's clock, ms; null while it is not known. */
   #offsetMs: number | null = null
+  #offsetAt = 0
 
   /** @param now the deciding clock as scripts take it: '' for the engine's */
   constructor(lane: Lane, root: string, now: () => string, onLoss: (reason: string) => void) {
     this.#lane = lane
-    this.#keys = [`${root}epoch`, `${root}sequence`, `${root}reach`]
+    this.#keys = [`${root}epoch`, `${root}sequence/${toHex(randomBytes(12))}`, `${root}reach`]
     this.#now = now
     this.#onLoss = onLoss
   }
@@ -53,6 +56,18 @@ export class Epoch {
     return [now, notAfter]
   }
 
+  /**
+   * An offset that is told includes how long the call was on its way: the least is nearest to the truth. It may grow by 1 ms
+   * in a second, as clocks drift.
+   */
+  #noteClock(offsetMs: number, isAnew: boolean): void {
+    const now = ticks.now()
+    const grownMs = (now - this.#offsetAt) / 1000
+    const known = this.#offsetMs
+    this.#offsetMs = isAnew || known === null ? offsetMs : Math.min(offsetMs, known + grownMs)
+    this.#offsetAt = now
+  }
+
   /** Runs a script that writes. @param keys of which the first chooses the node */
   async write(
     script: Script,
@@ -67,7 +82,7 @@ export class Epoch {
       const reply = (await this.#lane.run(script, keys, args, dueAt)) as readonly Reply[]
       if (!Array.isArray(reply)) throw new StoreOutage('Redis replied to a script as Redis does not.')
       const told = typeof reply[0] === 'number' ? reply[0] : reply[1]
-      if (typeof told === 'number') this.#offsetMs = told - sentAt
+      if (typeof told === 'number') this.#noteClock(told - sentAt, reply[0] === 'late')
       // Late by the clock that was known, in time by our own: Redis's has stepped forth, and is known now.
       if (reply[0] !== 'late') return reply
     }
@@ -86,6 +101,8 @@ export class Epoch {
       let known = ''
       const argsOf = (): readonly string[] => {
         known = this.#known
+        // Redis forgets the number of a process that rested for long.
+        if (ticks.now() - this.#usedAt > SEQUENCE_KNOWN_MS / 2) this.#sequence = 0
         return [known, String(this.#sequence), ...args]
       }
       const reply = await this.#reaching(ends, () => this.write(script, [...this.#keys, ...keys], argsOf, dueAt))
@@ -100,7 +117,10 @@ export class Epoch {
           throw new StoreOutage('Redis lost data: single use is closed until what was claimed before has ended.')
         default:
           this.#reach = Math.max(this.#reach, Number(reply[3]))
-          if (known === this.#known) this.#sequence = Math.max(this.#sequence, Number(reply[2]))
+          if (known === this.#known) {
+            this.#sequence = Math.max(this.#sequence, Number(reply[2]))
+            this.#usedAt = ticks.now()
+          }
           return reply
       }
     }
@@ -116,7 +136,7 @@ export class Epoch {
     if (!Array.isArray(reply)) throw new StoreOutage('Redis replied to a script as Redis does not.')
     if (this.#known !== before) return
     const stands = String(reply[0])
-    this.#offsetMs = Number(reply[1]) - sentAt
+    this.#noteClock(Number(reply[1]) - sentAt, true)
     this.#reach = Math.max(this.#reach, Number(reply[2]))
     this.#known = stands
     if (before === '' || idOf(before) === idOf(stands)) return

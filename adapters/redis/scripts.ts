@@ -21,6 +21,8 @@ const REACH_STEP_MS = 60_000
 /** Single use stays closed after a loss for at least and at most this long, ms. */
 const SHORTEST_QUIET_MS = 900_000
 const LONGEST_QUIET_MS = 86_400_000
+/** A process that made no single use for this long is no more told from one that lost its last, ms. */
+export const SEQUENCE_KNOWN_MS = 172_800_000
 /** A refund that is sent again is known for this long, ms. */
 const REFUND_KNOWN_MS = 600_000
 
@@ -85,8 +87,16 @@ const SINGLE_USE = `${IN_TIME}
 local epoch = call('GET', KEYS[1])
 if epoch ~= ARGV[3] then return { 'changed' } end
 local sequence = call('INCR', KEYS[2])
+call('PEXPIRE', KEYS[2], ${SEQUENCE_KNOWN_MS})
 if sequence <= tonumber(ARGV[4]) then return { 'behind' } end
-if tonumber(string.match(epoch, '(%d+)$')) > now then return { 'quiet' } end
+local closed = tonumber(string.match(epoch, '(%d+)$'))
+if closed > now + ${LONGEST_QUIET_MS} then
+  -- It was set by a clock that has stepped back since.
+  local id, born = string.match(epoch, '^(%S+) (%d+)')
+  call('SET', KEYS[1], string.format('%s %.0f %.0f', id, math.min(tonumber(born), now), now + ${LONGEST_QUIET_MS}))
+  return { 'changed' }
+end
+if closed > now then return { 'quiet' } end
 local reach = tonumber(call('GET', KEYS[3]) or 0)
 local function reaches(ends)
   if ends == '-' or tonumber(ends) <= reach + ${REACH_STEP_MS} then return end
@@ -179,7 +189,7 @@ local function make(id, born, quiet)
 end
 if not stands then
   -- Nothing was ever here, as far as anybody can tell; or something was.
-  local first = known == '' and call('EXISTS', KEYS[2]) == 0
+  local first = known == '' and call('EXISTS', KEYS[3]) == 0
   make(fresh, now, first and 0 or quiet(now))
 elseif known ~= '' then
   local id, born, closed = string.match(stands, '^(%S+) (%d+) (%d+)$')
@@ -282,7 +292,7 @@ while place < last do
     for i = 1, count do
       local tat, rest, pulled = tats[i], rests[i], pulls[i]
       if verdict == 0 and type(pulled) == 'table' then tat, rest = pulled[1], pulled[2] end
-      if (verdict == 1 or pulled) and (tat > nowUs or texts[i]) then
+      if (verdict == 1 or pulled) and (tat > nowUs or rest > 0 or texts[i]) then
         local text = rest == 0 and format('%.0f', tat) or format('%.0f %.0f', tat, rest)
         call('SET', KEYS[at + i], text, 'PX', format('%.0f', (tat - nowUs) / 1000 + ${BUCKET_LATE_MS}))
       end

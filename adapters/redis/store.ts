@@ -63,15 +63,14 @@ const VERSION_BYTES = 12
  * - Bun's own: `new RedisClient(url, { enableOfflineQueue: false })`, `send: ([name, ...args]) => client.send(name, args)`
  *
  * A call that takes longer than the deadline, or finds Redis failing 5 times in a row, throws {@link StoreOutage} and never hangs.
- * What such a call wrote may stand; it is not written later than its deadline by Redis's own clock. Where a client sends again what
- * a broken connection left open, a refund counts once, `claim` and `swap` answer as the first time, a charge may count twice, and
- * what `take` took may be lost.
+ * What such a call wrote may stand; it is not written much later than its deadline by Redis's own clock. Where a client sends again
+ * what a broken connection left open, a refund counts once, `claim` and `swap` answer as the first time unless the record was taken
+ * or changed in that moment, a charge may count twice, and what `take` took may be lost.
  *
  * What was acknowledged lasts as long as Redis keeps it. When Redis comes back with less (flushed, without its data, an older
  * copy), the next decision or single use notices: `watch` tells it, buckets start full, and `claim`, `take` and `swap` throw
- * {@link StoreOutage} until what was claimed before has ended, at least 15 minutes and at most a day. It can be noticed by processes
- * that were there before alone: where every process starts anew after the loss, nothing is, and an older copy is not when
- * whoever saw the newest single uses is gone. Set `maxmemory-policy noeviction`, or Redis forgets by itself.
+ * {@link StoreOutage} until what was claimed before has ended, at least 15 minutes and at most a day. Only a process that lost
+ * something can notice, when it comes again: where every process starts anew after the loss, nothing is noticed. Set `maxmemory-policy noeviction`, or Redis forgets by itself.
  *
  * Values lie in Redis in the clear. `close()` ends this store; the client stays yours.
  *

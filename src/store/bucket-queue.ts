@@ -53,10 +53,14 @@ export class BucketQueue {
     this.#put(place, slot, this.dueAt(place))
   }
 
-  /** Removes the first slot. */
-  removeFirst(): void {
+  /** Removes the slot at a place. */
+  remove(place: number): void {
     const last = --this.#size
-    if (last > 0) this.#sink(0, this.slotAt(last), this.dueAt(last))
+    if (place !== last) {
+      const due = this.dueAt(last)
+      if (due < this.dueAt(place)) this.#rise(place, this.slotAt(last), due)
+      else this.#sink(place, this.slotAt(last), due)
+    }
     this.#rows.resize(last)
   }
 

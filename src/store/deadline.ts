@@ -11,15 +11,15 @@ export interface DeadlineOptions {
   readonly clock?: Clock
 }
 
-const MAX_PENDING_WHEN_SLOW = 256
+const MAX_PENDING_WHEN_SLOW = 32
 const FORGOTTEN_AFTER_MS = 30_000
-/** Breakers of one store: what one hot partition suffers is not suffered by all. */
+/** Partitions are guarded in so many groups: what one hot partition suffers is not suffered by all. */
 const GROUPS = 64
 
 /**
  * A store whose calls never hang: what takes longer than the deadline is a {@link StoreOutage}, and so is, for a moment, every call
- * about a partition once 5 in a row failed there (partitions share 64 breakers), and every call while some are late and 256 have
- * not ended. The engine may still carry out what was late. A RangeError says nothing about the engine, any other error
+ * about a partition once 5 in a row failed there, or while some there are late and 32 have not ended (partitions are guarded in 64
+ * groups). The engine may still carry out what was late. A RangeError says nothing about the engine, any other error
  * counts as its failure. Calls that answer at once pass as they are.
  *
  * Redis, Deno KV and Durable Object stores come with one; give it to a store of your own.
@@ -36,26 +36,27 @@ export function withDeadline(store: Store, options: DeadlineOptions = {}): Store
   if (!Number.isInteger(deadlineMs) || deadlineMs < 1 || deadlineMs > 60_000) {
     throw new RangeError('withDeadline(): deadlineMs must be a whole number from 1 to 60,000.')
   }
-  const guard = new Guard(deadlineMs, clock)
+  const guards = Array.from({ length: GROUPS }, () => new Guard(deadlineMs, clock))
+  const guardOf = (partition: string): Guard => guards[groupOf(partition)]!
   const plain: Store = {
     name: store.name,
     consistency: store.consistency,
     ...(store.watch && { watch: (listener) => store.watch!(listener) }),
-    get: (key) => guard.run(key.partition, () => store.get(key)),
-    set: (key, value, expiresAt) => guard.run(key.partition, () => store.set(key, value, expiresAt)),
-    delete: (key) => guard.run(key.partition, () => store.delete(key)),
-    list: (partition, prefix, cursor) => guard.run(partition, () => store.list(partition, prefix, cursor)),
+    get: (key) => guardOf(key.partition).run(() => store.get(key)),
+    set: (key, value, expiresAt) => guardOf(key.partition).run(() => store.set(key, value, expiresAt)),
+    delete: (key) => guardOf(key.partition).run(() => store.delete(key)),
+    list: (partition, prefix, cursor) => guardOf(partition).run(() => store.list(partition, prefix, cursor)),
     close: () => store.close(),
   }
   if (!isAtomic(store)) return plain
   const atomic: AtomicStore = {
     ...plain,
     consistency: 'atomic',
-    claim: (key, expiresAt) => guard.run(key.partition, () => store.claim(key, expiresAt)),
-    take: (key) => guard.run(key.partition, () => store.take(key)),
+    claim: (key, expiresAt) => guardOf(key.partition).run(() => store.claim(key, expiresAt)),
+    take: (key) => guardOf(key.partition).run(() => store.take(key)),
     swap: (key, version, value, expiresAt) =>
-      guard.run(key.partition, () => store.swap(key, version, value, expiresAt)),
-    consume: (partition, charges) => guard.run(partition, () => store.consume(partition, charges)),
+      guardOf(key.partition).run(() => store.swap(key, version, value, expiresAt)),
+    consume: (partition, charges) => guardOf(partition).run(() => store.consume(partition, charges)),
   }
   return atomic
 }
@@ -63,67 +64,63 @@ export function withDeadline(store: Store, options: DeadlineOptions = {}): Store
 class Guard {
   readonly #deadlineMs: number
   readonly #clock: Clock
-  readonly #breakers: readonly Breaker[]
-  /** Calls that have not ended, with the instant that they began. */
-  readonly #pending = new Map<symbol, number>()
-  /** How many of them are late. */
-  #late = 0
+  readonly #breaker: Breaker
+  /** Calls that have not ended. */
+  readonly #pending = new Set<{ readonly since: number; isLate: boolean }>()
 
   constructor(deadlineMs: number, clock: Clock) {
     this.#deadlineMs = deadlineMs
     this.#clock = clock
-    this.#breakers = Array.from({ length: GROUPS }, () => new Breaker(clock))
+    this.#breaker = new Breaker(clock)
   }
 
-  run<T>(partition: string, call: () => Awaitable<T>): Awaitable<T> {
-    const breaker = this.#breakers[groupOf(partition)]!
-    breaker.enter()
-    if (this.#late > 0 && this.#pending.size >= MAX_PENDING_WHEN_SLOW) this.#forget()
+  run<T>(call: () => Awaitable<T>): Awaitable<T> {
+    this.#breaker.enter()
+    if (this.#pending.size >= MAX_PENDING_WHEN_SLOW) this.#refuseIfSlow()
     try {
       const answer = call()
-      if (isPending(answer)) return this.#within(breaker, answer)
-      breaker.succeeded()
+      if (isPending(answer)) return this.#within(answer)
+      this.#breaker.succeeded()
       return answer
     } catch (error) {
-      note(breaker, error)
+      note(this.#breaker, error)
       throw error
     }
   }
 
-  async #within<T>(breaker: Breaker, answer: PromiseLike<T>): Promise<T> {
-    const id = Symbol()
-    this.#pending.set(id, this.#clock.now())
-    let isLate = false
-    const ended = (): void => {
-      if (this.#pending.delete(id) && isLate) this.#late--
-    }
+  async #within<T>(answer: PromiseLike<T>): Promise<T> {
+    const pending = { since: this.#clock.now(), isLate: false }
+    this.#pending.add(pending)
+    const ended = (): unknown => this.#pending.delete(pending)
     answer.then(ended, ended)
     const late = Promise.withResolvers<never>()
     const timer = setTimeout(() => {
-      isLate = this.#pending.has(id)
-      if (isLate) this.#late++
+      pending.isLate = true
       late.reject(new StoreOutage('The store did not answer in time.'))
     }, this.#deadlineMs)
     try {
       const settled = await Promise.race([answer, late.promise])
-      breaker.succeeded()
+      this.#breaker.succeeded()
       return settled
     } catch (error) {
-      note(breaker, error)
+      note(this.#breaker, error)
       throw error
     } finally {
       clearTimeout(timer)
     }
   }
 
-  /** A request that its runtime killed never tells how its call ended. */
-  #forget(): void {
+  #refuseIfSlow(): void {
+    // A request that its runtime killed never tells how its call ended.
     const before = this.#clock.now() - FORGOTTEN_AFTER_MS
-    for (const [id, since] of this.#pending) if (since < before) this.#pending.delete(id)
-    if (this.#pending.size >= MAX_PENDING_WHEN_SLOW) {
-      throw new StoreOutage('The store is slow, and 256 calls to it have not ended.')
+    let isSlow = false
+    for (const pending of this.#pending) {
+      if (pending.since < before) this.#pending.delete(pending)
+      else isSlow ||= pending.isLate
     }
-    this.#late = 0
+    if (isSlow && this.#pending.size >= MAX_PENDING_WHEN_SLOW) {
+      throw new StoreOutage('The store is slow, and 32 calls to it have not ended.')
+    }
   }
 }
 

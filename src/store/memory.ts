@@ -36,7 +36,8 @@ const RECORD_SHARE = 3 / 4
  * Memory is bounded by an estimate: a bucket counts 64 bytes, whatever its key, a record 320 bytes, its key twice and its
  * JSON; a text counts one byte a unit, two once any unit is beyond Latin-1. At the bound:
  * - a new bucket evicts one: an idle one first, else the one nearest to idle within the class that takes most bytes. A
- *   class is the partition's text before its first ':', so a flood of addresses cannot evict principals;
+ *   class is the partition's text before its first ':', so a flood of addresses cannot evict principals. 63 classes stand apart,
+ *   later ones share one: let nobody choose that text;
  * - `set`, `claim` and `swap` evict buckets likewise, but records never: once live records fill three quarters of
  *   either bound these verbs throw {@link StoreOutage}. So a flood of records cannot switch the limiters off.
  *
@@ -164,7 +165,7 @@ class Memory implements ImmediateStore {
   #keep(partition: string, name: string, slot: number, tatUs: number, rest: number, now: number): void {
     if (slot >= 0) {
       this.#buckets.change(slot, tatUs, rest)
-    } else if (tatUs > now * 1000) {
+    } else if (tatUs > now * 1000 || rest > 0) {
       this.#sweep(now)
       this.#evictFor(1, BUCKET_BYTES, now)
       this.#buckets.add(partition, name, tatUs, rest)

@@ -1,5 +1,6 @@
 import { strict as assert } from 'node:assert'
 import fc from 'fast-check'
+import { Redis as IoRedis } from 'ioredis'
 import { afterAll, beforeAll, describe, test } from 'vitest'
 import { type RedisCommand, type RedisStoreOptions, redisStore } from '../../adapters/redis/index.ts'
 import { type AtomicStore, type StoreNotice, StoreOutage } from '../../src/store/contract.ts'
@@ -320,13 +321,56 @@ describe.runIf(hasRedis)('redis > redisStore()', () => {
     await Promise.allSettled(lost)
     loses = false
     await assert.rejects(async () => store.get(KEY), StoreOutage)
-    // What the client holds is forgotten after 30 s; moved ahead, as nobody wants to wait.
+    // What the client holds is forgotten after 2 s; moved ahead, as nobody wants to wait.
     const now = performance.now.bind(performance)
-    performance.now = () => now() + 31_000
+    performance.now = () => now() + 3_000
     context.onTestFinished(() => {
       performance.now = now
     })
     assert.equal(await store.get(KEY), null)
+  })
+
+  test('a decision that waits behind two that hang is sent after 5 ms', async () => {
+    let hangs = false
+    const { store } = open({
+      deadlineMs: 2_000,
+      send: (command, key) => (hangs ? new Promise(() => undefined) : client.send(command, key)),
+    })
+    const consume = async (): Promise<boolean> =>
+      (await store.consume('p', [{ name: 'n', rate: TEN, cost: 1 }])).admitted
+    await consume()
+    await settled()
+    hangs = true
+    const hanging = [consume(), settled().then(consume)]
+    await settled()
+    await settled()
+    hangs = false
+    const began = performance.now()
+    assert.equal(await consume(), true)
+    assert.ok(performance.now() - began < 1_000)
+    assert.ok((await Promise.allSettled(hanging)).every(({ status }) => status === 'rejected'))
+  })
+
+  test('one node that hangs takes nothing from the others', async () => {
+    const healthy = new Set<string>()
+    const { store } = open({
+      cluster: true,
+      deadlineMs: 50,
+      send: (command, key) => {
+        const tag = Number(/\{(\d+)\}/.exec(key)![1])
+        if (tag % 3 === 0) return new Promise(() => undefined)
+        healthy.add(key)
+        return client.send(command, key)
+      },
+    })
+    const claim = async (i: number): Promise<boolean> =>
+      store.claim({ partition: `p${i}`, name: crypto.randomUUID() }, Date.now() + HOUR)
+    let served = 0
+    for (let round = 0; round < 5; round++) {
+      const ended = await Promise.allSettled(Array.from({ length: 600 }, (_, i) => claim(i)))
+      served = ended.filter(({ status }) => status === 'fulfilled').length
+    }
+    assert.ok(served > 350, `${served} of 600 were served in the last round`)
   })
 
   test('an error of Redis about one call does not close the store for others', async () => {
@@ -373,7 +417,7 @@ describe.runIf(hasRedis)('redis > redisStore()', () => {
         'r/p/short': 61,
         hashed: 61,
         epoch: -1,
-        sequence: -1,
+        sequence: 2880,
         reach: -1,
       })
     })
@@ -409,7 +453,10 @@ describe.runIf(hasRedis)('redis > redisStore()', () => {
       const keys = (await server.command('KEYS', `${prefix}/*`)) as string[]
       const entries = keys.map(async (key) => {
         const name = key.slice(prefix.length + 1)
-        return [name.length > 100 ? 'hashed' : name, Number(await server.command('PTTL', key))] as const
+        return [
+          name.length > 100 ? 'hashed' : name.replace(/^sequence.*/, 'sequence'),
+          Number(await server.command('PTTL', key)),
+        ] as const
       })
       return Object.fromEntries(await Promise.all(entries))
     }
@@ -570,6 +617,34 @@ describe.runIf(hasRedis)('redis > redisStore()', () => {
       await own.stop()
     })
 
+    test('a process notices what it lost itself, though another has made good the number since', async () => {
+      const { store, prefix, notices } = open()
+      const other = open({ prefix })
+      await store.claim({ ...KEY, name: 'kept' }, Date.now() + HOUR)
+      await other.store.claim({ ...KEY, name: 'kept too' }, Date.now() + HOUR)
+      const copy = await dumpOf(prefix)
+      assert.equal(await store.claim(KEY, Date.now() + HOUR), true)
+      await drop(prefix)
+      await restore(copy)
+      for (let i = 0; i < 5; i++) await other.store.claim({ ...KEY, name: `${i}` }, Date.now() + HOUR)
+      await assert.rejects(async () => store.claim(KEY, Date.now() + HOUR), /lost data/)
+      await assert.rejects(async () => other.store.claim({ ...KEY, name: 'later' }, Date.now() + HOUR), /lost data/)
+      assert.deepEqual(notices, [{ type: 'lost', reason: 'rolled_back' }])
+    })
+
+    test('a clock that was years ahead at the moment of the loss closes single use for a day at most', async () => {
+      const clock = stopped()
+      const { store, prefix } = open({ clock })
+      await store.claim(KEY, START + HOUR)
+      await drop(prefix)
+      clock.at = START + 10 * 365 * 24 * HOUR
+      await assert.rejects(async () => store.claim(KEY, clock.at + HOUR), StoreOutage)
+      clock.at = START
+      await assert.rejects(async () => store.claim(KEY, START + HOUR), StoreOutage)
+      clock.at = START + 24 * HOUR
+      assert.equal(await store.claim(KEY, START + 25 * HOUR), true)
+    })
+
     test('a restart with appendfsync always loses nothing, and nothing is said', async () => {
       const own = await startRedis('--appendonly', 'yes', '--appendfsync', 'always')
       const link = await connect('redis', own.port)
@@ -587,6 +662,21 @@ describe.runIf(hasRedis)('redis > redisStore()', () => {
       link.close()
       await own.stop()
     })
+
+    /** Every key of one prefix, as an older copy of Redis would hold it. */
+    async function dumpOf(prefix: string): Promise<readonly (readonly [string, Buffer])[]> {
+      const raw = new IoRedis(server.port, '127.0.0.1')
+      const keys = await raw.keys(`${prefix}/*`)
+      const dumps = await Promise.all(keys.map(async (key) => [key, (await raw.dumpBuffer(key))!] as const))
+      raw.disconnect()
+      return dumps
+    }
+
+    async function restore(copy: readonly (readonly [string, Buffer])[]): Promise<void> {
+      const raw = new IoRedis(server.port, '127.0.0.1')
+      for (const [key, dump] of copy) await raw.restore(key, 0, dump)
+      raw.disconnect()
+    }
 
     /** What FLUSHALL does, for one prefix. */
     async function drop(prefix: string): Promise<void> {

@@ -63,6 +63,12 @@ export const bucketCases: readonly StoreCase[] = [
     }
     equal(admitted, 7 + 14, 'Admitted after two minutes')
   }),
+  atomicCase('a quota of 10 million a second is counted, unit by unit', async ({ store }) => {
+    const fast = makeRate(10_000_000, 1, 100)
+    let admitted = 0
+    for (let i = 0; i < 300; i++) if ((await consume(store, 'n', fast, 1)).admitted) admitted++
+    equal(admitted, 100, 'Admitted within one millisecond')
+  }),
   atomicCase('a quota of 10 a day is remembered through idle hours', async ({ store, clock }) => {
     const daily = makeRate(10, 86_400)
     let admitted = 0

@@ -76,7 +76,7 @@ export class Epoch {
     dueAt: number,
   ): Promise<readonly Reply[]> {
     for (let tries = 0; tries < TRIES; tries++) {
-      if (this.#known === '') await this.learn(false, dueAt)
+      await this.ensure(dueAt)
       const sentAt = ticks.now()
       const args = [...this.#timeArgs(dueAt), ...argsOf()]
       const reply = (await this.#lane.run(script, keys, args, dueAt)) as readonly Reply[]

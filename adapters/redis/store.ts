@@ -19,6 +19,7 @@ import {
   StoreOutage,
 } from '../../src/store/contract.ts'
 import { type Charge, checkCharges, type Decision, type Rate } from '../../src/store/gcra.ts'
+import { spread } from '../../src/store/spread.ts'
 import { Commands, type Lane, type RedisSend, type Reply, ticks } from './commands.ts'
 import { Consumer } from './consume.ts'
 import { Epoch } from './epoch.ts'
@@ -253,7 +254,7 @@ class Redis implements RedisStore {
   }
 
   #shard(partition: string): Shard {
-    return this.#shardAt(this.#isCluster ? shardOf(encodePart(partition)) : 0)
+    return this.#shardAt(this.#isCluster ? spread(encodePart(partition), SHARDS) : 0)
   }
 
   #shardAt(number: number): Shard {
@@ -281,13 +282,6 @@ class Redis implements RedisStore {
   #dueAt(): number {
     return ticks.now() + this.#deadlineMs
   }
-}
-
-/** FNV-1a. Whoever picks partitions that share a tag makes one slot busier, as with one partition. */
-function shardOf(encoded: string): number {
-  let hash = 0x811c9dc5
-  for (let i = 0; i < encoded.length; i++) hash = Math.imul(hash ^ encoded.charCodeAt(i), 0x01000193)
-  return (hash >>> 0) % SHARDS
 }
 
 function newVersion(): string {

@@ -2,6 +2,7 @@ import { type Clock, systemClock } from '../clock.ts'
 import { Breaker } from './breaker.ts'
 import { type AtomicStore, type Awaitable, isPending, type Store, StoreOutage } from './contract.ts'
 import { isAtomic } from './forward.ts'
+import { spread } from './spread.ts'
 
 /** What {@link withDeadline} takes. */
 export interface DeadlineOptions {
@@ -37,7 +38,7 @@ export function withDeadline(store: Store, options: DeadlineOptions = {}): Store
     throw new RangeError('withDeadline(): deadlineMs must be a whole number from 1 to 60,000.')
   }
   const guards = Array.from({ length: GROUPS }, () => new Guard(deadlineMs, clock))
-  const guardOf = (partition: string): Guard => guards[groupOf(partition)]!
+  const guardOf = (partition: string): Guard => guards[spread(partition, GROUPS)]!
   const plain: Store = {
     name: store.name,
     consistency: store.consistency,
@@ -126,11 +127,4 @@ class Guard {
 
 function note(breaker: Breaker, error: unknown): void {
   if (!(error instanceof RangeError)) breaker.failed()
-}
-
-/** FNV-1a. */
-function groupOf(partition: string): number {
-  let hash = 0x811c9dc5
-  for (let i = 0; i < partition.length; i++) hash = Math.imul(hash ^ partition.charCodeAt(i), 0x01000193)
-  return (hash >>> 0) % GROUPS
 }

@@ -79,6 +79,21 @@ export const bucketTableCases: readonly Case[] = cases('BucketTable', {
       if (slot >= 0) assert.deepEqual([table.tatUs(slot), table.rest(slot)], [due, i])
     }
   },
+  'a crowd that all came back does not push out the one that owes most': () => {
+    const table = new BucketTable()
+    const come = (name: string, tatUs: number): void => {
+      const slot = table.find(name, 'n')
+      if (slot >= 0) table.change(slot, tatUs, 0)
+      else table.add(name, 'n', tatUs, 0)
+    }
+    come('address:offender', 1)
+    for (let i = 0; i < 5_000; i++) come(`address:${i}`, 10 + i)
+    come('address:offender', 1_000_000)
+    for (let i = 0; i < 5_000; i++) come(`address:${i}`, 10_000 + i)
+    for (let i = 0; i < 4_999; i++) assert.equal(table.dropNearest(), true)
+    assert.ok(table.find('address:offender', 'n') >= 0)
+    assert.equal(table.size, 2)
+  },
   'puts classes of over 64 units, and those after the 64th, into one': () => {
     const table = new BucketTable()
     for (let i = 0; i < 70; i++) table.add(`${i}:x`, 'n', 1, 0)

@@ -54,6 +54,7 @@ export function sqliteStore({ path, clock = systemClock }: SqliteStoreOptions): 
 class Sqlite implements ImmediateStore {
   readonly name = 'sqlite'
   readonly consistency = 'atomic'
+  readonly deadlineMs = 0
   readonly #engine: FileEngine
   readonly #verbs: SqlVerbs
 

@@ -45,14 +45,24 @@ export interface PendingHeader {
   readonly how: 'set' | 'default' | 'append' | 'remove'
 }
 
-/** What one limiter decided in this request. */
+/** What one quota decided in this request. */
 export interface LimitState {
+  /** Its name, as in the limit fields. */
   readonly policy: string
   readonly quota: number
   readonly periodSeconds: number
+  /** Units that could be spent at once now. */
   readonly remaining: number
+  /** Until it is whole again, ms. */
   readonly resetAfterMs: number
+  /** Until this request would pass it, ms; 0 if it does, null if it never can. */
+  readonly retryAfterMs: number | null
+  /** Which share of the quota this is, in base64: requests of one share count together (`pk` of the limit fields). */
+  readonly partitionKey: string
 }
+
+/** How an answer ended: sent whole, broken off by the client, or failed on the server's side (5xx, or its body broke). */
+export type Ending = 'complete' | 'aborted' | 'failed'
 
 /** Hono's variables behind the layers of this package. */
 export interface KitEnv extends Env {
@@ -128,6 +138,8 @@ export class Kit implements Exchange {
   readonly #request: Request
   readonly #headers: PendingHeader[] = []
   readonly #limits: LimitState[] = []
+  readonly #onAnswer: ((failed: boolean) => void)[] = []
+  readonly #onEnd: ((how: Ending) => void)[] = []
   readonly #findAddress: () => Address
   #address: Address | undefined
   #now: number | undefined
@@ -157,6 +169,30 @@ export class Kit implements Exchange {
     this.#headers.push({ name, value, how })
     // The outer kit writes last: what stands nearer to the handler must be its last word.
     this.#outer?.respond(name, value, how)
+  }
+
+  /** Has `listener` told once it is known whether the request failed (5xx, or thrown), before the answer leaves. */
+  onAnswer(listener: (failed: boolean) => void): void {
+    this.#onAnswer.push(listener)
+  }
+
+  /**
+   * Has `listener` told once the last byte of the answer was taken, or none will be. Told of an upgrade (101) never: the
+   * socket lives on.
+   */
+  onEnd(listener: (how: Ending) => void): void {
+    this.#onEnd.push(listener)
+  }
+
+  /** The answer is known: tells the listeners, and gives those who wait for its end. */
+  answered(failed: boolean): readonly ((how: Ending) => void)[] {
+    for (const listener of this.#onAnswer) listener(failed)
+    return this.#onEnd
+  }
+
+  /** What the limiters before the handler decided, in their order. */
+  get limits(): readonly LimitState[] {
+    return this.#outer ? this.#outer.limits : this.#limits
   }
 
   /** Notes what a limiter decided, and gives all such notes of this request. */

@@ -1,7 +1,11 @@
 import type { Context, Env, MiddlewareHandler, Next } from 'hono'
+import { tellingEnd } from './ending.ts'
 import { type EventInput, Kit, KitBase, type KitOptions, type PendingHeader, requireAtomic, SetupError } from './kit.ts'
 import { Problem } from './problem.ts'
 import { isPending } from './store/contract.ts'
+
+/** Hono's context, for functions that an app gives us. */
+export type { Context } from 'hono'
 
 const PRIVATE = /(?:^|[\s,])(?:no-store|private)(?:$|[\s,])/i
 
@@ -103,9 +107,25 @@ export async function closing(kit: Kit, c: Context, rest: () => unknown): Promis
     replaceResponse(c, kit.refuse(kit.fault(error).refusal))
     writeHeaders(c, kit.pendingHeaders)
   }
+  tellOutcome(c, kit)
   // Started before the answer leaves, so that a synchronous store holds the events by then; awaited by nobody.
   kit.handOn()
   return undefined
+}
+
+/** Tells those who wait for it how the request went. What a listener throws is a fault, and changes no answer. */
+function tellOutcome(c: Context, kit: Kit): void {
+  try {
+    const failed = c.error !== undefined || c.res.status >= 500
+    const listeners = kit.answered(failed)
+    if (listeners.length === 0 || c.res.status === 101) return
+    const told = tellingEnd(c.res, c.req.raw, failed, (how) => {
+      for (const listener of listeners) listener(how)
+    })
+    if (told !== c.res) replaceResponse(c, told)
+  } catch (error) {
+    kit.fault(error)
+  }
 }
 
 /** What an authenticated caller is told is for nobody else, whatever a handler or a server that it proxies says. */

@@ -12,6 +12,11 @@ export interface Platform {
   sha256(text: string): string
   /** Compares two ASCII texts in time that depends on their lengths alone: the one comparison for secrets and digests. */
   equal(a: string, b: string): boolean
+  /**
+   * Whether a request may wait for what another one does, and finish after it was answered. On Workers it may not: the
+   * runtime kills what waits so.
+   */
+  readonly sharesRequests: boolean
   /** Writes one line to the runtime's console. */
   log(line: string): void
 }

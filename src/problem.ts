@@ -2,7 +2,7 @@ import { HTTPException } from 'hono/http-exception'
 
 /**
  * Every error that a request can meet, by its stable code. `docs/problems.md` says what each means and what mends it.
- * The `type` URI of a problem is {@link PROBLEM_TYPE_PREFIX} and the code.
+ * The `type` URI of a problem is {@link PROBLEM_TYPE_PREFIX} and the code, but for the two that have a registered one.
  */
 export const PROBLEMS = {
   'access.local_only': { status: 403, title: 'Only from this machine' },
@@ -17,7 +17,11 @@ export const PROBLEMS = {
   'cors.origin_not_allowed': { status: 403, title: 'Origin not allowed' },
   'host.not_allowed': { status: 403, title: 'Host not allowed' },
   internal: { status: 500, title: 'Internal error' },
+  'limit.busy': { status: 429, title: 'Too much at once' },
+  'limit.cost_too_large': { status: 413, title: 'Costs more than is ever allowed' },
   'limit.exceeded': { status: 429, title: 'Too many requests' },
+  'limit.locked': { status: 429, title: 'Locked for a while' },
+  'limit.overloaded': { status: 503, title: 'Too busy at the moment' },
   'path.not_canonical': { status: 400, title: 'Path not canonical' },
   'route.not_found': { status: 404, title: 'Not found' },
   'store.outage': { status: 503, title: 'Temporarily unavailable' },
@@ -29,6 +33,12 @@ export type ProblemCode = keyof typeof PROBLEMS
 
 /** What every problem's `type` URI begins with. It is a name, not an address. */
 export const PROBLEM_TYPE_PREFIX = 'urn:hinoban:problem:'
+
+/** Types of draft-ietf-httpapi-ratelimit-headers-10 section 6. */
+const REGISTERED_TYPES: Partial<Record<ProblemCode, string>> = {
+  'limit.exceeded': 'https://iana.org/assignments/http-problem-types#quota-exceeded',
+  'limit.overloaded': 'https://iana.org/assignments/http-problem-types#temporary-reduced-capacity',
+}
 
 /** One field that failed validation. Never holds the rejected value. */
 export interface FieldError {
@@ -49,6 +59,8 @@ export interface ProblemDetails {
   readonly code: ProblemCode
   readonly detail: string
   readonly errors?: readonly FieldError[]
+  /** After `limit.exceeded`: the policies that refuse, by name. */
+  readonly 'violated-policies'?: readonly string[]
 }
 
 /** A refusal as data: what a pure step returns, and the kit renders. */
@@ -57,6 +69,8 @@ export interface Refusal {
   /** One sentence for the caller: what was wrong and what would be right. Never a secret, never the rejected value. */
   readonly detail: string
   readonly errors?: readonly FieldError[]
+  /** Limits that refuse, by the names that the limit fields give them. */
+  readonly violatedPolicies?: readonly string[]
   readonly headers?: Readonly<Record<string, string>>
 }
 
@@ -81,15 +95,17 @@ export type Refusals = {
 
 /** The details of a refusal. */
 export function problemDetails(refusal: Refusal): ProblemDetails {
-  const { status, title } = PROBLEMS[refusal.code]
-  const details = {
-    type: PROBLEM_TYPE_PREFIX + refusal.code,
+  const { code, detail, errors, violatedPolicies } = refusal
+  const { status, title } = PROBLEMS[code]
+  return {
+    type: REGISTERED_TYPES[code] ?? PROBLEM_TYPE_PREFIX + code,
     title,
     status,
-    code: refusal.code,
-    detail: refusal.detail,
+    code,
+    detail,
+    ...(errors && { errors }),
+    ...(violatedPolicies && { 'violated-policies': violatedPolicies }),
   }
-  return refusal.errors ? { ...details, errors: refusal.errors } : details
 }
 
 /** The one renderer: a refusal as a Response, `application/problem+json` unless a format is given. */

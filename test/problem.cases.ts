@@ -10,12 +10,18 @@ import {
 } from '../src/problem.ts'
 import { type Case, cases } from './cases.ts'
 
+/** Types of draft-ietf-httpapi-ratelimit-headers-10. */
+const REGISTERED: Record<string, string> = {
+  'limit.exceeded': 'https://iana.org/assignments/http-problem-types#quota-exceeded',
+  'limit.overloaded': 'https://iana.org/assignments/http-problem-types#temporary-reduced-capacity',
+}
+
 export const problemCases: readonly Case[] = [
   ...cases('problemDetails()', {
     'has the members of RFC 9457 and the code, for every problem': () => {
       for (const [code, { status, title }] of Object.entries(PROBLEMS)) {
         assert.deepEqual(problemDetails({ code: code as ProblemCode, detail: 'Why.' }), {
-          type: PROBLEM_TYPE_PREFIX + code,
+          type: REGISTERED[code] ?? PROBLEM_TYPE_PREFIX + code,
           title,
           status,
           code,

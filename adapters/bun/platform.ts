@@ -13,6 +13,7 @@ interface BunServer {
  */
 export const platform: Platform = {
   name: 'bun',
+  sharesRequests: true,
   ...nativeCrypto,
   address(c) {
     const env = c.env as (Partial<BunServer> & { readonly server?: BunServer }) | undefined

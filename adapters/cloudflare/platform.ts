@@ -13,6 +13,7 @@ const WORKER_TO_WORKER = '2a06:98c0:3600::103'
  */
 export const platform: Platform = {
   name: 'cloudflare',
+  sharesRequests: false,
   sha256: sha256Hex,
   equal(a, b) {
     const left = encoder.encode(a)

@@ -10,6 +10,7 @@ interface DenoInfo {
 /** Deno. The address is the socket's peer, known when the handler gets Deno's info: `Deno.serve(app.fetch)`. */
 export const platform: Platform = {
   name: 'deno',
+  sharesRequests: true,
   ...nativeCrypto,
   address(c) {
     const peer = (c.env as Partial<DenoInfo> | undefined)?.remoteAddr

@@ -6,6 +6,7 @@ import { nativeCrypto } from '../native.ts'
 /** Node.js 22.13 and later, behind `@hono/node-server`. The address is the socket's peer. */
 export const platform: Platform = {
   name: 'node',
+  sharesRequests: true,
   ...nativeCrypto,
   address(c) {
     const env = c.env as Partial<HttpBindings> | undefined

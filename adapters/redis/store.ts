@@ -106,10 +106,10 @@ interface Shard {
 class Redis implements RedisStore {
   readonly name = 'redis'
   readonly consistency = 'atomic'
+  readonly deadlineMs: number
   readonly #commands: Commands
   readonly #prefix: string
   readonly #isCluster: boolean
-  readonly #deadlineMs: number
   readonly #now: () => string
   readonly #shards = new Map<number, Shard>()
   readonly #listeners: ((notice: StoreNotice) => void)[] = []
@@ -121,7 +121,7 @@ class Redis implements RedisStore {
     this.#commands = new Commands(send, deadlineMs)
     this.#prefix = prefix
     this.#isCluster = cluster
-    this.#deadlineMs = deadlineMs
+    this.deadlineMs = deadlineMs
     this.#now = clock === undefined ? () => '' : () => String(clock.now())
   }
 
@@ -280,7 +280,7 @@ class Redis implements RedisStore {
   }
 
   #dueAt(): number {
-    return ticks.now() + this.#deadlineMs
+    return ticks.now() + this.deadlineMs
   }
 }
 

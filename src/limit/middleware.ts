@@ -45,8 +45,7 @@ export function rateLimit(options: RateLimitOptions): MiddlewareHandler<Env> {
 function answer(kit: Kit, policy: Policy, decision: Decision): Response | undefined {
   const state = decision.states[0]!
   const { name, quota, periodSeconds } = policy
-  const { remaining, resetAfterMs } = state
-  const limits = kit.addLimit({ policy: name, quota, periodSeconds, remaining, resetAfterMs })
+  const limits = kit.addLimit({ policy: name, quota, periodSeconds, ...state, partitionKey: '' })
   for (const [field, value] of limitFields(limits)) kit.respond(field, value)
   if (decision.admitted === true) return undefined
   kit.emit({ type: 'limit.refused', level: 'warn', reason: 'quota', resource: name })

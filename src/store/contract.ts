@@ -45,6 +45,11 @@ export interface Store {
   readonly name: string
   /** What the store promises: `eventual` may answer with old state, `atomic` never does. */
   readonly consistency: 'eventual' | 'atomic'
+  /**
+   * Longest that a call takes, ms: after it every verb has answered or thrown. 0 for a store that answers at once. Who
+   * must not hang sets a deadline of its own on a store that leaves it out.
+   */
+  readonly deadlineMs?: number
   /** Tells `listener` what the store notices outside of any one answer. Stores that notice nothing leave it out. */
   watch?(listener: (notice: StoreNotice) => void): void
   get(key: StoreKey): Awaitable<Stored | null>

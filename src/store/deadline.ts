@@ -42,6 +42,7 @@ export function withDeadline(store: Store, options: DeadlineOptions = {}): Store
   const plain: Store = {
     name: store.name,
     consistency: store.consistency,
+    deadlineMs,
     ...(store.watch && { watch: (listener) => store.watch!(listener) }),
     get: (key) => guardOf(key.partition).run(() => store.get(key)),
     set: (key, value, expiresAt) => guardOf(key.partition).run(() => store.set(key, value, expiresAt)),

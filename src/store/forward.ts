@@ -7,6 +7,7 @@ export function forward(store: Store): Store {
   const plain: Store = {
     name: store.name,
     consistency: store.consistency,
+    ...(store.deadlineMs !== undefined && { deadlineMs: store.deadlineMs }),
     ...(store.watch && { watch: (listener) => store.watch!(listener) }),
     get: (key) => store.get(key),
     set: (key, value, expiresAt) => store.set(key, value, expiresAt),

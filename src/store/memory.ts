@@ -64,6 +64,7 @@ export function memoryStore(options: MemoryStoreOptions = {}): ImmediateStore {
 class Memory implements ImmediateStore {
   readonly name = 'memory'
   readonly consistency = 'atomic'
+  readonly deadlineMs = 0
   readonly #clock: Clock
   readonly #maxEntries: number
   readonly #maxBytes: number

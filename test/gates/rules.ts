@@ -102,11 +102,13 @@ export function ownIndex(sources: Sources): readonly Fault[] {
 
 /** Where a dependency may enter `src`: one door each, type imports included. */
 const DOORS: readonly { readonly module: RegExp; readonly values: RegExp; readonly types?: RegExp }[] = [
+  { module: /^hono\/route$/, values: /^src\/limit\/route\.ts$/ },
   // The class of Hono's own refusals: Problem extends it, and validate() tells it from faults. Those two and no others.
   { module: /^hono\/http-exception$/, values: /^src\/(problem|validate\/middleware)\.ts$/ },
   {
     module: /^hono(\/.*)?$/,
-    values: new RegExp(`^src/(security|problem|(${SUBJECTS.join('|')})/middleware)\\.ts$`),
+    // What meets Hono in a subject is its middleware.ts, or a file of one layer whose name ends so.
+    values: new RegExp(`^src/(security|problem|(${SUBJECTS.join('|')})/([a-z-]+-)?middleware)\\.ts$`),
     types: /^src\/(kit|layer|platform)\.ts$/,
   },
   { module: /^(zod(\/.*)?|@hono\/zod-validator)$/, values: /^src\/validate\// },

@@ -3,8 +3,24 @@ import fc from 'fast-check'
 import { limitFields, seconds } from '../../src/limit/fields.ts'
 import { type Case, cases } from '../cases.ts'
 
-const general = { policy: 'general', quota: 100, periodSeconds: 60, remaining: 42, resetAfterMs: 34_001 }
-const chat = { policy: 'chat', quota: 20, periodSeconds: 60.5, remaining: 3, resetAfterMs: 51_000 }
+const general = {
+  policy: 'general',
+  quota: 100,
+  periodSeconds: 60,
+  remaining: 42,
+  resetAfterMs: 34_001,
+  retryAfterMs: 0,
+  partitionKey: 'AAECAwQFBgc=',
+}
+const chat = {
+  policy: 'chat',
+  quota: 20,
+  periodSeconds: 60.5,
+  remaining: 3,
+  resetAfterMs: 51_000,
+  retryAfterMs: 0,
+  partitionKey: 'CAkKCwwNDg8=',
+}
 
 export const limitFieldsCases: readonly Case[] = [
   ...cases('limitFields()', {

@@ -28,6 +28,7 @@ const app = new Hono()
     security({
       platform: {
         name: 'load',
+        sharesRequests: true,
         sha256: sha256Hex,
         equal: (a, b) => a === b,
         address: () => ({ ip: '127.0.0.1', source: 'socket' }) as never,

@@ -25,6 +25,7 @@ export class StoppedClock {
 /** A platform for requests made in process: the peer's address comes as `env.peer`, lines are kept, tasks can be awaited. */
 export class TestPlatform implements Platform {
   readonly name = 'test'
+  readonly sharesRequests = true
   readonly lines: string[] = []
   readonly #tasks: Promise<void>[] = []
   readonly sha256: (text: string) => string = sha256Hex

@@ -1,0 +1,49 @@
+import type { Ending } from './kit.ts'
+
+/**
+ * A response that tells once when the last byte of its body was taken, when the client broke off, or when the body broke.
+ * Without a body to send it tells at once.
+ *
+ * @param failed whether the answer is an error of the server's: then that is how it ends
+ */
+export function tellingEnd(
+  response: Response,
+  request: Request,
+  failed: boolean,
+  tell: (how: Ending) => void,
+): Response {
+  let told = false
+  const end = (how: Ending): void => {
+    if (told) return
+    told = true
+    request.signal.removeEventListener('abort', abort)
+    tell(failed ? 'failed' : how)
+  }
+  const abort = (): void => end('aborted')
+  const { body } = response
+  if (body === null || request.method === 'HEAD') {
+    end('complete')
+    return response
+  }
+  request.signal.addEventListener('abort', abort)
+  if (request.signal.aborted) abort()
+  const reader = body.getReader()
+  const watched = new ReadableStream<Uint8Array>({
+    async pull(controller) {
+      try {
+        const { done, value } = await reader.read()
+        if (!done) return controller.enqueue(value)
+        end('complete')
+        controller.close()
+      } catch (error) {
+        end('failed')
+        controller.error(error)
+      }
+    },
+    cancel(reason) {
+      end('aborted')
+      return reader.cancel(reason)
+    },
+  })
+  return new Response(watched, response)
+}

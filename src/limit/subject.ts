@@ -1,0 +1,69 @@
+import { addressBucket } from '../address.ts'
+import { type Kit, SetupError } from '../kit.ts'
+import type { Context } from '../layer.ts'
+import { routeOf } from './route.ts'
+
+/** Text of the app's own that requests are counted by. What gives null shares one bucket. Let no client choose it freely. */
+export type CountFunction = (c: Context) => string | null
+
+/**
+ * Who or what requests are counted by:
+ * - `address`: the client's network address, IPv6 by its prefix; unknown ones share one bucket.
+ * - `principal`: who `authenticate()` or `identify()` proved (a user, a key, a device); a stranger by address.
+ * - `route`: the route as the app wrote it, such as `GET /users/:id`.
+ * - `everyone`: all together.
+ */
+export type CountedBy = 'address' | 'principal' | 'route' | 'everyone' | CountFunction
+
+/** Whose bucket it is: one text each, for the store's partition and, of what is counted beside, for the bucket's name. */
+export interface Subject {
+  /** Partition: the client, principal or thing that is counted. */
+  readonly partition: string
+  /** What it is counted by besides; '' for nothing. */
+  readonly within: string
+}
+
+const KINDS = ['address', 'principal', 'route', 'everyone']
+
+/** @throws {TypeError} naming the setting, for what no request can be counted by. */
+export function checkCountedBy(owner: string, by: unknown): readonly CountedBy[] {
+  const parts = [by].flat() as unknown[]
+  const known = parts.every((part) => typeof part === 'function' || KINDS.includes(part as string))
+  if (!known || parts.length === 0 || new Set(parts).size !== parts.length) {
+    throw new TypeError(
+      `${owner}: by must be 'address', 'principal', 'route', 'everyone', a function, or a list of different ones.`,
+    )
+  }
+  return parts as CountedBy[]
+}
+
+/**
+ * Who this request counts for. The first of `by` is the partition: quotas of one partition are decided together.
+ *
+ * @throws {SetupError} for `principal` where nobody was asked who they are.
+ */
+export function subjectOf(owner: string, kit: Kit, c: Context, by: readonly CountedBy[], ipv6Prefix: number): Subject {
+  const [first, ...others] = by.map((part) => textOf(owner, kit, c, part, ipv6Prefix))
+  return { partition: first!, within: others.map(encodeURIComponent).join('/') }
+}
+
+function textOf(owner: string, kit: Kit, c: Context, by: CountedBy, ipv6Prefix: number): string {
+  switch (by) {
+    case 'address':
+      return `address:${addressBucket(kit.address(), ipv6Prefix)}`
+    case 'principal':
+      if (kit.principal) return `principal:${kit.principal.key}`
+      if (c.get('principal') === null) return `address:${addressBucket(kit.address(), ipv6Prefix)}`
+      throw new SetupError(`${owner} counts by principal: put authenticate() or identify() before it.`)
+    case 'route':
+      return `route:${routeOf(c)}`
+    case 'everyone':
+      return 'everyone:'
+    default: {
+      const text: unknown = by(c)
+      if (typeof text === 'string' && text !== '') return `key:${text.toWellFormed()}`
+      if (text === null || text === undefined || text === '') return 'key:'
+      throw new SetupError(`${owner}: what by gave is no text.`)
+    }
+  }
+}

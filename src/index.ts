@@ -13,12 +13,25 @@ export type { Outcome, Refused, Scheme } from './auth/scheme.ts'
 export { type Clock, systemClock } from './clock.ts'
 export { type EventLevel, type EventType, eventLine, lineSink, type SecurityEvent, type Sink } from './event.ts'
 export type { Exchange } from './exchange.ts'
+export type { FirstTier } from './first-tier.ts'
 export { type CorsOptions, TAURI_ORIGINS } from './http/cors.ts'
 export { API_CSP, type HeaderOptions, OPENMOTOKO_CSP } from './http/headers.ts'
-export { type EventInput, type Kit, type KitEnv, type KitOptions, type Mode, SetupError } from './kit.ts'
+export {
+  type EventInput,
+  type Kit,
+  type KitEnv,
+  type KitOptions,
+  type LimitState,
+  type Mode,
+  SetupError,
+} from './kit.ts'
 export { emit } from './layer.ts'
-export { type RateLimitOptions, rateLimit } from './limit/middleware.ts'
-export type { QuotaOptions } from './limit/quota.ts'
+export { type RateLimiter, type RateLimitOptions, rateLimit } from './limit/middleware.ts'
+export type { Counted, LimitPeek } from './limit/peek.ts'
+export { QUOTAS } from './limit/presets.ts'
+export type { Cost, QuotaOptions } from './limit/quota.ts'
+export { meter, settle } from './limit/settle.ts'
+export type { CountedBy, CountFunction } from './limit/subject.ts'
 export type { Platform } from './platform.ts'
 export { makePrincipal, type Principal } from './principal.ts'
 export {

@@ -57,8 +57,13 @@ export interface LimitState {
   readonly resetAfterMs: number
   /** Until this request would pass it, ms; 0 if it does, null if it never can. */
   readonly retryAfterMs: number | null
-  /** Which share of the quota this is, in base64: requests of one share count together (`pk` of the limit fields). */
-  readonly partitionKey: string
+  /**
+   * Which share of the quota this is, in base64: requests of one share count together (`pk` of the limit fields). Null
+   * where all share it.
+   */
+  readonly partitionKey: string | null
+  /** Whether nobody is refused for it, and no client told. */
+  readonly isDryRun: boolean
 }
 
 /** How an answer ended: sent whole, broken off by the client, or failed on the server's side (5xx, or its body broke). */

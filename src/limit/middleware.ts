@@ -1,58 +1,279 @@
-import type { Env, MiddlewareHandler } from 'hono'
-import { addressBucket } from '../address.ts'
-import type { Kit, KitOptions } from '../kit.ts'
-import { layer } from '../layer.ts'
-import { type AtomicStore, isPending } from '../store/contract.ts'
-import type { Decision } from '../store/gcra.ts'
+import type { MiddlewareHandler } from 'hono'
+import type { FirstTier } from '../first-tier.ts'
+import type { Kit, KitEnv, KitOptions } from '../kit.ts'
+import { type Context, layer, type StepAnswer } from '../layer.ts'
+import { type AtomicStore, type Awaitable, isPending, StoreOutage } from '../store/contract.ts'
+import type { RememberingStore } from '../store/denials.ts'
+import { memoryStore } from '../store/memory.ts'
+import { chargeAll, type PlacedCharge, type Verdict } from './charging.ts'
 import { limitFields, seconds } from './fields.ts'
-import { makePolicy, type Policy, type QuotaOptions } from './quota.ts'
+import { limiterStore } from './limiter-store.ts'
+import { type Counted, type LimitPeek, peekLimits, resetLimits } from './peek.ts'
+import { makePolicies, type Policy, type QuotaOptions } from './quota.ts'
+import { noteReservation, Reservation } from './reservation.ts'
+import { bucketOf, checkIpv6Prefix, subjectOf } from './subject.ts'
 
-/** What {@link rateLimit} takes besides the parts of a kit. */
-export interface RateLimitOptions extends KitOptions, QuotaOptions {
-  /** Bits of an IPv6 address that count as one client. 64 unless told. */
-  readonly ipv6Prefix?: number
+/** One quota, named in the options themselves. */
+type OneQuota = QuotaOptions & { readonly quotas?: never }
+
+/** Several quotas, all or nothing; or a function that gives them, such as the plan of a principal. */
+interface SeveralQuotas {
+  /**
+   * At least one, each with a name of its own. A function is asked at each request: give it constants to choose from.
+   * Other numbers are another bucket, so a changed plan starts whole.
+   */
+  readonly quotas: readonly QuotaOptions[] | ((c: Context) => readonly QuotaOptions[])
+  readonly quota?: never
+  readonly periodSeconds?: never
 }
 
+interface LimiterOptions extends KitOptions {
+  /** Bits of an IPv6 address that count as one client. 64 unless told. */
+  readonly ipv6Prefix?: number
+  /** Requests for which it gives true are not limited at all. */
+  readonly skip?: (c: Context) => Awaitable<boolean>
+  /** Decides, charges and tells events, but refuses nobody and tells clients nothing. */
+  readonly dryRun?: boolean
+  /**
+   * When the store cannot decide: `local` (unless told) limits by this process's memory, so at most quota × processes
+   * pass; `deny` answers 503; `allow` lets everything through. Each with an event.
+   */
+  readonly onStoreFailure?: 'local' | 'deny' | 'allow'
+  /** Asked first, by the name and partition of the first quota: quick, approximate, and only ever stricter. */
+  readonly firstTier?: FirstTier
+}
+
+/** What {@link rateLimit} takes besides the parts of a kit. */
+export type RateLimitOptions = LimiterOptions & (OneQuota | SeveralQuotas)
+
+/** The middleware, and what support staff and tests ask of it. */
+export interface RateLimiter extends MiddlewareHandler<KitEnv> {
+  /**
+   * What somebody has left, without taking any: one state for each quota.
+   *
+   * @throws {TypeError} naming what `who` lacks. @throws {StoreOutage} when the store cannot tell.
+   */
+  peek(store: AtomicStore, who: Counted): Promise<readonly LimitPeek[]>
+  /** Makes somebody's quotas whole. @throws as `peek`. */
+  reset(store: AtomicStore, who: Counted): Promise<void>
+}
+
+const STAND_IN_ENTRIES = 100_000
+
 /**
- * Limits requests per client address, exactly, by GCRA: a quota of 100 a minute lets 100 through at once and then one
- * every 0.6 s, however many come in parallel, for every store that is atomic. Refuses with 429, `Retry-After` and the
- * limit fields; a refused request costs nothing. Clients whose address is unknown share one bucket. When the store
- * fails, the request gets 503 and is not let through.
+ * Limits requests exactly, by GCRA: a quota of 100 a minute lets 100 through at once and then one every 0.6 s, however
+ * many come in parallel, for every store that is atomic. Counts by client address unless told. Refuses with 429,
+ * `Retry-After` and the limit fields; a refused request costs nothing in any quota. What was decided is readable on
+ * `c.var.security.limits`.
  *
  * @throws {RangeError | TypeError} at start, naming the setting that is wrong.
  *
  * @example
- * const api = new Hono().use(rateLimit({ quota: 100, periodSeconds: 60 }))
+ * const api = new Hono()
+ *   .use(rateLimit({ quota: 100, periodSeconds: 60 }))
+ *   .use(authenticate(apiKeys({ keys })))
+ *   .post('/inject', rateLimit({ quota: 10, periodSeconds: 60, by: 'principal', name: 'inject' }), inject)
  */
-export function rateLimit(options: RateLimitOptions): MiddlewareHandler<Env> {
-  const policy = makePolicy(options)
-  const { ipv6Prefix = 64 } = options
-  if (!Number.isInteger(ipv6Prefix) || ipv6Prefix < 1 || ipv6Prefix > 128) {
-    throw new RangeError('rateLimit(): ipv6Prefix must be a whole number of bits from 1 to 128.')
+export function rateLimit(options: RateLimitOptions): RateLimiter {
+  const { ipv6Prefix = 64, skip, dryRun = false, onStoreFailure = 'local', firstTier } = options
+  checkIpv6Prefix('rateLimit()', ipv6Prefix)
+  if (!['local', 'deny', 'allow'].includes(onStoreFailure)) {
+    throw new TypeError("rateLimit(): onStoreFailure must be 'local', 'deny' or 'allow'.")
   }
-  // The numbers are part of the name: another rate over the same bucket would read its state wrongly, or empty it.
-  const { quota, periodUs, burst } = policy.rate
-  const charges = [{ name: `limit:${policy.name}:${quota}/${periodUs}us/${burst}`, rate: policy.rate, cost: 1 }]
-  return layer('rateLimit()', options, (kit) => {
-    const store: AtomicStore = kit.store('rateLimit()', options.store)
-    const decision = store.consume(`address:${addressBucket(kit.address(), ipv6Prefix)}`, charges)
-    return isPending(decision)
-      ? decision.then((settled) => answer(kit, policy, settled))
-      : answer(kit, policy, decision)
+  const policiesOf = readQuotas(options)
+  let standIn: RememberingStore | null = null
+
+  const decide = (kit: Kit, c: Context, policies: readonly Policy[], charges: readonly PlacedCharge[]): StepAnswer => {
+    const store = limiterStore(kit.store('rateLimit()', options.store), kit.base.clock)
+    const fall = (error: unknown): StepAnswer => {
+      if (!(error instanceof StoreOutage) || onStoreFailure === 'deny') throw error
+      const resource = policies.map(({ name }) => name).join(', ')
+      kit.emit({ type: 'limit.degraded', level: 'error', reason: onStoreFailure, resource })
+      if (onStoreFailure === 'allow') {
+        noteAll(c, policies, null)
+        return undefined
+      }
+      standIn ??= limiterStore(memoryStore({ clock: kit.base.clock, maxEntries: STAND_IN_ENTRIES }), kit.base.clock)
+      return withVerdict(chargeAll(standIn, charges), (verdict) => settleWith(standIn!, verdict))
+    }
+    const settleWith = (used: RememberingStore, verdict: Verdict): Response | undefined =>
+      answer(kit, c, { policies, charges, verdict, store: used, dryRun })
+    let verdict: Awaitable<Verdict>
+    try {
+      verdict = chargeAll(store, charges)
+    } catch (error) {
+      return fall(error)
+    }
+    return withVerdict(verdict, (settled) => settleWith(store, settled), fall)
+  }
+
+  const limit = (kit: Kit, c: Context): StepAnswer => {
+    const policies = policiesOf(c)
+    const charges = policies.map((policy) => place(kit, c, policy, ipv6Prefix))
+    const go = (costs: readonly number[]): StepAnswer => {
+      const priced = charges.map((charge, i) => ({ ...charge, cost: checked(costs[i]!) }))
+      const dear = policies.find(({ rate }, i) => costs[i]! > rate.burst)
+      if (dear && !dryRun) return tooDear(kit, dear)
+      return decide(kit, c, policies, priced)
+    }
+    const passTier = (): StepAnswer => {
+      const costs = policies.map(({ cost }) => (typeof cost === 'function' ? cost(c) : cost))
+      return costs.some(isPending) ? Promise.all(costs).then(go) : go(costs as number[])
+    }
+    return firstTier && !dryRun ? askTier(kit, firstTier, policies[0]!, charges[0]!, passTier) : passTier()
+  }
+
+  const handler = layer<KitEnv>('rateLimit()', options, (kit, c) => {
+    const skipped = skip?.(c)
+    if (isPending(skipped)) {
+      return skipped.then((yes) => (yes === true ? letPass(c, policiesOf) : limit(kit, c)))
+    }
+    return skipped === true ? letPass(c, policiesOf) : limit(kit, c)
+  })
+  const policiesFor = (who: Counted): readonly Policy[] => (who.quotas ? makePolicies(who.quotas) : policiesOf(null))
+  return Object.assign(handler, {
+    peek: (store: AtomicStore, who: Counted) => peekLimits(store, policiesFor(who), who, ipv6Prefix),
+    reset: (store: AtomicStore, who: Counted) => resetLimits(store, policiesFor(who), who, ipv6Prefix),
   })
 }
 
-function answer(kit: Kit, policy: Policy, decision: Decision): Response | undefined {
-  const state = decision.states[0]!
-  const { name, quota, periodSeconds } = policy
-  const limits = kit.addLimit({ policy: name, quota, periodSeconds, ...state, partitionKey: '' })
-  for (const [field, value] of limitFields(limits)) kit.respond(field, value)
-  if (decision.admitted === true) return undefined
-  kit.emit({ type: 'limit.refused', level: 'warn', reason: 'quota', resource: name })
-  const wait = Math.max(1, seconds(state.retryAfterMs ?? 0))
+/** The quotas of a request; null for those that no request decides. */
+function readQuotas(options: RateLimitOptions): (c: Context | null) => readonly Policy[] {
+  const { quotas } = options
+  if (quotas === undefined) {
+    const policies = makePolicies([options])
+    return () => policies
+  }
+  for (const setting of ['quota', 'periodSeconds', 'burst', 'by', 'cost', 'reserve', 'name'] as const) {
+    if (setting in options) throw new TypeError(`rateLimit(): ${setting} belongs into each of quotas.`)
+  }
+  if (typeof quotas !== 'function') {
+    const policies = makePolicies(quotas)
+    return () => policies
+  }
+  const known = new WeakMap<readonly QuotaOptions[], readonly Policy[]>()
+  return (c) => {
+    if (c === null) throw new TypeError('rateLimit(): quotas is a function of the request; name them: { …, quotas }.')
+    const given = quotas(c)
+    const policies = known.get(given) ?? makePolicies(given)
+    known.set(given, policies)
+    return policies
+  }
+}
+
+function place(kit: Kit, c: Context, policy: Policy, ipv6Prefix: number): PlacedCharge {
+  const subject = subjectOf('rateLimit()', kit, c, policy.by, ipv6Prefix)
+  return { partition: subject.partition, name: bucketOf(policy.bucket, subject), rate: policy.rate, cost: 0 }
+}
+
+function checked(cost: number): number {
+  if (Number.isSafeInteger(cost) && cost >= 0) return cost
+  throw new RangeError('rateLimit(): a cost must be a whole number of units, 0 or more.')
+}
+
+function withVerdict(
+  verdict: Awaitable<Verdict>,
+  then: (verdict: Verdict) => Response | undefined,
+  fall?: (error: unknown) => StepAnswer,
+): StepAnswer {
+  return isPending(verdict) ? verdict.then(then, fall) : then(verdict)
+}
+
+interface Decided {
+  readonly policies: readonly Policy[]
+  readonly charges: readonly PlacedCharge[]
+  readonly verdict: Verdict
+  readonly store: RememberingStore
+  readonly dryRun: boolean
+}
+
+function answer(kit: Kit, c: Context, decided: Decided): Response | undefined {
+  const { policies, charges, verdict, dryRun } = decided
+  let limits = kit.limits
+  let waitMs = 0
+  const violated: string[] = []
+  for (const [i, { name, quota, periodSeconds, by }] of policies.entries()) {
+    const state = verdict.states[i]
+    if (!state) continue
+    const { partition, name: bucket } = charges[i]!
+    // Sixteen hex digits read as base64 are twelve bytes.
+    const partitionKey = by[0] === 'everyone' ? null : kit.sha256(`${partition} ${bucket}`).slice(0, 16)
+    limits = kit.addLimit({ policy: name, quota, periodSeconds, ...state, partitionKey, isDryRun: dryRun })
+    if (verdict.admitted || state.retryAfterMs === 0) continue
+    violated.push(name)
+    waitMs = Math.max(waitMs, state.retryAfterMs ?? 0)
+  }
+  if (!dryRun) for (const [field, value] of limitFields(limits)) kit.respond(field, value)
+  if (verdict.admitted || dryRun) holdReserved(kit, c, decided)
+  if (verdict.admitted) return undefined
+  for (const resource of violated) {
+    kit.emit({ type: 'limit.refused', level: 'warn', reason: dryRun ? 'dry_run' : 'quota', resource })
+  }
+  return dryRun ? undefined : refuse(kit, violated, seconds(waitMs))
+}
+
+function refuse(kit: Kit, violatedPolicies: readonly string[], waitSeconds: number): Response {
+  const wait = Math.max(1, waitSeconds)
   return kit.refuse({
     code: 'limit.exceeded',
-    detail: `At most ${quota} requests in ${periodSeconds} seconds are served to one client. Try again in ${wait} s.`,
+    detail: `The quota is spent (${violatedPolicies.join(', ')}). Try again in ${wait} s.`,
+    violatedPolicies,
     headers: { 'retry-after': String(wait) },
   })
+}
+
+/** No wait makes it pass, so none is told. */
+function tooDear(kit: Kit, { name, rate }: Policy): Response {
+  kit.emit({ type: 'limit.refused', level: 'warn', reason: 'cost', resource: name })
+  return kit.refuse({
+    code: 'limit.cost_too_large',
+    detail: `The request takes more units than the quota ${name} ever has, ${rate.burst}. Ask for less.`,
+  })
+}
+
+/** A tier that fails is none: the exact limit decides. */
+function askTier(
+  kit: Kit,
+  tier: FirstTier,
+  { name }: Policy,
+  { partition, name: bucket }: PlacedCharge,
+  pass: () => StepAnswer,
+): StepAnswer {
+  const go = (admits: boolean): StepAnswer => {
+    if (admits === true) return pass()
+    kit.emit({ type: 'limit.refused', level: 'warn', reason: 'first_tier', resource: name })
+    return refuse(kit, [name], tier.periodSeconds)
+  }
+  const fail = (): true => {
+    kit.emit({ type: 'limit.degraded', level: 'error', reason: 'first_tier', resource: name })
+    return true
+  }
+  let admits: Awaitable<boolean>
+  try {
+    admits = tier.admits(`${bucket} ${partition}`)
+  } catch {
+    admits = fail()
+  }
+  return isPending(admits) ? admits.then((yes) => yes, fail).then(go) : go(admits)
+}
+
+/** What a failed request reserved goes back, unless its handler settled it. */
+function holdReserved(kit: Kit, c: Context, { policies, charges, verdict, store }: Decided): void {
+  for (const [i, { name, isReserved }] of policies.entries()) {
+    if (!isReserved) continue
+    const charge = charges[i]!
+    const held = new Reservation(c, kit, name, store, verdict.admitted ? charge : { ...charge, cost: 0 })
+    noteReservation(c, name, held)
+    kit.onAnswer((failed) => {
+      if (failed && held.isOpen) held.settleLate(0)
+    })
+  }
+}
+
+function letPass(c: Context, policiesOf: (c: Context) => readonly Policy[]): undefined {
+  noteAll(c, policiesOf(c), null)
+}
+
+function noteAll(c: Context, policies: readonly Policy[], reservation: null): void {
+  for (const { name, isReserved } of policies) if (isReserved) noteReservation(c, name, reservation)
 }

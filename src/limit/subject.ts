@@ -43,8 +43,24 @@ export function checkCountedBy(owner: string, by: unknown): readonly CountedBy[]
  * @throws {SetupError} for `principal` where nobody was asked who they are.
  */
 export function subjectOf(owner: string, kit: Kit, c: Context, by: readonly CountedBy[], ipv6Prefix: number): Subject {
-  const [first, ...others] = by.map((part) => textOf(owner, kit, c, part, ipv6Prefix))
+  return subjectOfTexts(by.map((part) => textOf(owner, kit, c, part, ipv6Prefix)))
+}
+
+/** A subject of the texts that it is counted by, at least one. */
+export function subjectOfTexts([first, ...others]: readonly string[]): Subject {
   return { partition: first!, within: others.map(encodeURIComponent).join('/') }
+}
+
+/** The name of a subject's bucket. */
+export function bucketOf(policy: string, { within }: Subject): string {
+  return within === '' ? policy : `${policy}:${within}`
+}
+
+/** @throws {RangeError} naming the setting. */
+export function checkIpv6Prefix(owner: string, ipv6Prefix: number): void {
+  if (!Number.isInteger(ipv6Prefix) || ipv6Prefix < 1 || ipv6Prefix > 128) {
+    throw new RangeError(`${owner}: ipv6Prefix must be a whole number of bits from 1 to 128.`)
+  }
 }
 
 function textOf(owner: string, kit: Kit, c: Context, by: CountedBy, ipv6Prefix: number): string {

@@ -19,6 +19,12 @@ interface Denial {
   readonly states: readonly BucketState[]
 }
 
+/** What {@link rememberDenials} makes. */
+export interface RememberingStore extends AtomicStore {
+  /** The refusal of these charges that still holds, without asking the store; null where it would have to be asked. */
+  remembered(partition: string, charges: readonly Charge[]): Decision | null
+}
+
 const LONGEST_MS = 5_000
 
 /**
@@ -34,7 +40,7 @@ const LONGEST_MS = 5_000
  * @example
  * const store = rememberDenials(redisStore({ send }))
  */
-export function rememberDenials(store: AtomicStore, options: DenialsOptions = {}): AtomicStore {
+export function rememberDenials(store: AtomicStore, options: DenialsOptions = {}): RememberingStore {
   const { clock = systemClock, maxEntries = 10_000 } = options
   if (!Number.isSafeInteger(maxEntries) || maxEntries < 1) {
     throw new RangeError('rememberDenials(): maxEntries must be a whole number of at least 1.')
@@ -42,6 +48,7 @@ export function rememberDenials(store: AtomicStore, options: DenialsOptions = {}
   const denials = new Denials(clock, maxEntries)
   return {
     ...forward(store),
+    remembered: (partition, charges) => denials.find(partition, charges),
     consume(partition, charges): Awaitable<Decision> {
       checkCharges(charges)
       if (charges.some(({ cost }) => cost < 0)) {

@@ -14,7 +14,7 @@ export {
   SWEEP_DELAY_MS,
 } from './contract.ts'
 export { type DeadlineOptions, withDeadline } from './deadline.ts'
-export { type DenialsOptions, rememberDenials } from './denials.ts'
+export { type DenialsOptions, type RememberingStore, rememberDenials } from './denials.ts'
 export { encrypted } from './encrypted.ts'
 export { type Bucket, checkCharges, decide, makeRate } from './gcra.ts'
 export { namespaced } from './namespace.ts'

@@ -11,6 +11,7 @@ const general = {
   resetAfterMs: 34_001,
   retryAfterMs: 0,
   partitionKey: 'AAECAwQFBgc=',
+  isDryRun: false,
 }
 const chat = {
   policy: 'chat',
@@ -19,15 +20,16 @@ const chat = {
   remaining: 3,
   resetAfterMs: 51_000,
   retryAfterMs: 0,
-  partitionKey: 'CAkKCwwNDg8=',
+  partitionKey: null,
+  isDryRun: false,
 }
 
 export const limitFieldsCases: readonly Case[] = [
   ...cases('limitFields()', {
     'speaks of one policy in both dialects': () => {
       assert.deepEqual(Object.fromEntries(limitFields([general])), {
-        'ratelimit-policy': '"general";q=100;w=60',
-        ratelimit: '"general";r=42;t=35',
+        'ratelimit-policy': '"general";q=100;w=60;pk=:AAECAwQFBgc=:',
+        ratelimit: '"general";r=42;t=35;pk=:AAECAwQFBgc=:',
         'x-ratelimit-limit': '100',
         'x-ratelimit-remaining': '42',
         'x-ratelimit-reset': '35',
@@ -41,13 +43,23 @@ export const limitFieldsCases: readonly Case[] = [
         const fields = new Map(limitFields(limits))
         assert.deepEqual(fields.get('ratelimit-policy')?.split(', ').sort(), [
           '"chat";q=20;w=61',
-          '"general";q=100;w=60',
+          '"general";q=100;w=60;pk=:AAECAwQFBgc=:',
         ])
-        assert.deepEqual(fields.get('ratelimit')?.split(', ').sort(), ['"chat";r=3;t=51', '"general";r=42;t=35'])
+        assert.deepEqual(fields.get('ratelimit')?.split(', ').sort(), [
+          '"chat";r=3;t=51',
+          '"general";r=42;t=35;pk=:AAECAwQFBgc=:',
+        ])
         assert.equal(fields.get('x-ratelimit-limit'), '20')
         assert.equal(fields.get('x-ratelimit-remaining'), '3')
         assert.equal(fields.get('x-ratelimit-reset'), '51')
       }
+    },
+  }),
+  ...cases('limitFields()', {
+    'tells clients nothing of a dry run': () => {
+      const dry = { ...chat, isDryRun: true }
+      assert.deepEqual(limitFields([dry]), [])
+      assert.deepEqual(limitFields([dry, general]), limitFields([general]))
     },
   }),
   ...cases('seconds()', {

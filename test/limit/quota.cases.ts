@@ -10,6 +10,10 @@ export const quotaCases: readonly Case[] = cases('makePolicy()', {
       rate: makeRate(100, 60),
       quota: 100,
       periodSeconds: 60,
+      by: ['address'],
+      cost: 1,
+      isReserved: false,
+      bucket: 'limit:100-per-60s:100/60000000us/100',
     })
     assert.equal(makePolicy({ quota: 100, periodSeconds: 60, burst: 5 }).name, '100-per-60s-burst-5')
     assert.equal(makePolicy({ quota: 100, periodSeconds: 0.5 }).name, '100-per-0.5s')
@@ -33,5 +37,19 @@ export const quotaCases: readonly Case[] = cases('makePolicy()', {
     }
     for (const burst of [0, -1, 1.5])
       assert.throws(() => makePolicy({ quota: 1, periodSeconds: 1, burst, name: 'x' }), /burst/)
+  },
+  'throws for a cost that no request could pay, or that is none': () => {
+    for (const cost of [-1, 1.5, Number.NaN, Number.POSITIVE_INFINITY, '1' as never, 11]) {
+      assert.throws(() => makePolicy({ quota: 10, periodSeconds: 1, cost }), /rateLimit\(\): cost/)
+      assert.throws(() => makePolicy({ quota: 10, periodSeconds: 1, reserve: cost }), /rateLimit\(\): reserve/)
+    }
+    assert.equal(makePolicy({ quota: 10, periodSeconds: 1, cost: 10 }).cost, 10)
+    assert.equal(makePolicy({ quota: 10, periodSeconds: 1, cost: 0 }).cost, 0)
+    assert.throws(() => makePolicy({ quota: 10, periodSeconds: 1, cost: 1, reserve: 1 }), /not both/)
+  },
+  'throws for what nothing can be counted by': () => {
+    for (const by of ['ip', '', [], null, 1, ['address', 'address'], ['address', 'user']]) {
+      assert.throws(() => makePolicy({ quota: 1, periodSeconds: 1, by: by as never }), /by must be/)
+    }
   },
 })

@@ -11,13 +11,15 @@ import { connect } from './clients.ts'
 
 /** One call: when it began (ms since the epoch), how long it took, and what came: a status, or how a claim ended. */
 export interface LoadCall {
-  readonly what: 'request' | 'claim'
+  readonly what: 'deny' | 'local' | 'allow' | 'claim'
   readonly at: number
   readonly ms: number
   readonly came: string
 }
 
-const WORKERS = 16
+/** Requests that the local limiter lets through while Redis is away, of this process. */
+const LOCAL_QUOTA = 20
+const WORKERS = 24
 const PAUSE_MS = 5
 const [library, port] = process.argv.slice(2)
 const client = await connect(library as Parameters<typeof connect>[0], Number(port))
@@ -39,8 +41,11 @@ const app = new Hono()
       events: (batch) => void events.push(...batch.map(({ type, reason }) => `${type} ${reason}`)),
     }),
   )
-  .use(rateLimit({ quota: 1_000_000, periodSeconds: 60 }))
-  .get('/', (c) => c.text('in'))
+  .get('/deny', rateLimit({ quota: 1_000_000, periodSeconds: 60, onStoreFailure: 'deny' }), (c) => c.text('in'))
+  .get('/allow', rateLimit({ quota: 1_000_000, periodSeconds: 60, onStoreFailure: 'allow', name: 'a' }), (c) =>
+    c.text('in'),
+  )
+  .get('/local', rateLimit({ quota: LOCAL_QUOTA, periodSeconds: 36_000, name: 'l' }), (c) => c.text('in'))
 
 const calls: LoadCall[] = []
 let running = true
@@ -50,15 +55,17 @@ process.stdin
     running = false
   })
 await store.ready()
-await time('request', request)
+await time('deny', () => request('deny'))
 console.log('ready')
-await Promise.all(Array.from({ length: WORKERS }, (_, i) => work(i % 2 === 0 ? 'request' : 'claim')))
+await Promise.all(
+  Array.from({ length: WORKERS }, (_, i) => work((['deny', 'local', 'claim', 'allow'] as const)[i % 4]!)),
+)
 client.close()
 process.stdout.write(`${JSON.stringify({ calls, events: [...new Set(events)] })}\n`, () => process.exit(0))
 
 async function work(what: LoadCall['what']): Promise<void> {
   while (running) {
-    await time(what, what === 'request' ? request : claim)
+    await time(what, what === 'claim' ? claim : () => request(what))
     await new Promise((resolve) => setTimeout(resolve, PAUSE_MS))
   }
 }
@@ -70,8 +77,8 @@ async function time(what: LoadCall['what'], call: () => Promise<string>): Promis
   calls.push({ what, at, ms: performance.now() - began, came })
 }
 
-async function request(): Promise<string> {
-  return String((await app.request('http://localhost/')).status)
+async function request(path: string): Promise<string> {
+  return String((await app.request(`http://localhost/${path}`)).status)
 }
 
 async function claim(): Promise<string> {

@@ -9,6 +9,8 @@ const root = join(import.meta.dirname, '../..')
 /** The deadline of a call, and what a busy machine may add to the answer. */
 const LONGEST_MS = 250 + 350
 const RECOVERY_MS = 10_000
+/** As in load.ts. */
+const LOCAL_QUOTA = 20
 
 /** A client library under load: each its own process and runtime. */
 const LOADS = [
@@ -64,10 +66,7 @@ describe.runIf(hasRedis).each(LOADS)('%s > redis via %s under load', (runtime, l
   const cameOf = (calls: readonly LoadCall[]): readonly string[] => [...new Set(calls.map(({ came }) => came))].sort()
 
   test('flushed scripts are noticed by nobody', () => {
-    const calls = [
-      ...between('request', 'scripts flushed', 'stopped'),
-      ...between('claim', 'scripts flushed', 'stopped'),
-    ]
+    const calls = [...between('deny', 'scripts flushed', 'stopped'), ...between('claim', 'scripts flushed', 'stopped')]
     expect(calls.length).toBeGreaterThan(50)
     expect(cameOf(calls)).toEqual(['200', 'true'])
   })
@@ -78,26 +77,40 @@ describe.runIf(hasRedis).each(LOADS)('%s > redis via %s under load', (runtime, l
   })
 
   test('while Redis answers nothing every request is 503 and every claim an outage', () => {
-    expect(between('request', 'stopped', 'resumed').length).toBeGreaterThan(50)
-    expect(cameOf(between('request', 'stopped', 'resumed'))).toEqual(['503'])
+    expect(between('deny', 'stopped', 'resumed').length).toBeGreaterThan(50)
+    expect(cameOf(between('deny', 'stopped', 'resumed'))).toEqual(['503'])
     expect(cameOf(between('claim', 'stopped', 'resumed'))).toEqual(['StoreOutage'])
   })
 
   test('while Redis is gone likewise', () => {
-    expect(between('request', 'killed', 'started', 50).length).toBeGreaterThan(20)
-    expect(cameOf(between('request', 'killed', 'started', 50))).toEqual(['503'])
+    expect(between('deny', 'killed', 'started', 50).length).toBeGreaterThan(20)
+    expect(cameOf(between('deny', 'killed', 'started', 50))).toEqual(['503'])
     expect(cameOf(between('claim', 'killed', 'started', 50))).toEqual(['StoreOutage'])
+  })
+
+  test('LIM-8 a limiter that may stand in lets its quota through in this process, and no more', () => {
+    const away = [...between('local', 'stopped', 'resumed'), ...between('local', 'killed', 'started', 50)]
+    expect(cameOf(away)).toEqual(['200', '429'])
+    expect(away.filter(({ came }) => came === '200').length).toBeLessThanOrEqual(LOCAL_QUOTA)
+    expect(callsOf().filter(({ what, came }) => what === 'local' && came === '200').length).toBeGreaterThan(0)
+  })
+
+  test('LIM-8 a limiter that may allow lets everything through, and says so', () => {
+    const away = [...between('allow', 'stopped', 'resumed'), ...between('allow', 'killed', 'started', 50)]
+    expect(away.length).toBeGreaterThan(50)
+    expect(cameOf(away)).toEqual(['200'])
+    for (const reason of ['allow', 'local']) expect(reports.get(library)!.events).toContain(`limit.degraded ${reason}`)
   })
 
   test.each([
     ['resumed', 'killing'],
     ['started', 'the end'],
   ])('requests are served again within 10 s after it is %s', (from, to) => {
-    const served = between('request', from, to).filter(({ came }) => came === '200')
+    const served = between('deny', from, to).filter(({ came }) => came === '200')
     const healedAfterMs = served[0]!.at - marks[from]!
     console.log(`${runtime} > redis via ${library}: served again ${healedAfterMs} ms after it was ${from}`)
     expect(healedAfterMs).toBeLessThan(RECOVERY_MS)
-    const later = between('request', from, to, healedAfterMs + 500)
+    const later = between('deny', from, to, healedAfterMs + 500)
     expect(later.length).toBeGreaterThan(50)
     expect(cameOf(later)).toEqual(['200'])
   })

@@ -26,6 +26,7 @@ import { layerCases } from '../layer.cases.ts'
 import { limitFieldsCases } from '../limit/fields.cases.ts'
 import { limitMiddlewareCases } from '../limit/middleware.cases.ts'
 import { quotaCases } from '../limit/quota.cases.ts'
+import { severalQuotasCases } from '../limit/several.cases.ts'
 import { principalCases } from '../principal.cases.ts'
 import { problemCases } from '../problem.cases.ts'
 import { securityCases } from '../security.cases.ts'
@@ -85,6 +86,7 @@ export const portableCases: readonly Case[] = [
   ...limitFieldsCases,
   ...limitMiddlewareCases,
   ...quotaCases,
+  ...severalQuotasCases,
   ...issuesCases,
   ...validateMiddlewareCases,
   ...scanCases,

@@ -6,10 +6,10 @@ import type { KitEnv } from '../../src/kit.ts'
 import { type RateLimitOptions, rateLimit } from '../../src/limit/middleware.ts'
 import { makePrincipal, type Principal } from '../../src/principal.ts'
 import type { ProblemDetails } from '../../src/problem.ts'
-import { type AtomicStore, StoreOutage } from '../../src/store/contract.ts'
+import { StoreOutage } from '../../src/store/contract.ts'
 import { memoryStore } from '../../src/store/memory.ts'
 import { type Case, cases } from '../cases.ts'
-import { peer, quietly, type Secured, secured } from '../support/fixtures.ts'
+import { peer, quietly, type Secured, secured, storeOver } from '../support/fixtures.ts'
 
 /** Believes what a header says: who calls is not what these cases are about. */
 const named: Scheme<Principal> = {
@@ -162,13 +162,10 @@ export const severalQuotasCases: readonly Case[] = [
     },
     'over a store that answers later, racers over two partitions never pass more than either has': async () => {
       const inner = memoryStore()
-      const later: AtomicStore = {
-        ...forwarding(inner),
-        consume: async (partition, charges) => {
-          await new Promise((resolve) => setTimeout(resolve, (partition.length * 7 + charges.length) % 3))
-          return inner.consume(partition, charges)
-        },
-      }
+      const later = storeOver(inner, async (partition, charges) => {
+        await new Promise((resolve) => setTimeout(resolve, (partition.length * 7 + charges.length) % 3))
+        return inner.consume(partition, charges)
+      })
       const { ask } = setUp(
         {
           quotas: [
@@ -185,13 +182,10 @@ export const severalQuotasCases: readonly Case[] = [
     'when a later partition cannot be asked, the earlier is given back': async () => {
       const inner = memoryStore()
       let down = true
-      const store: AtomicStore = {
-        ...forwarding(inner),
-        consume: (partition, charges) => {
-          if (down && partition.startsWith('everyone')) throw new StoreOutage('down')
-          return inner.consume(partition, charges)
-        },
-      }
+      const store = storeOver(inner, (partition, charges) => {
+        if (down && partition.startsWith('everyone')) throw new StoreOutage('down')
+        return inner.consume(partition, charges)
+      })
       const { status } = setUp(
         {
           onStoreFailure: 'deny',
@@ -329,20 +323,3 @@ export const severalQuotasCases: readonly Case[] = [
     },
   }),
 ]
-
-/** A store's verbs as an object of which a case replaces some. */
-function forwarding(store: AtomicStore): AtomicStore {
-  return {
-    name: 'fake',
-    consistency: 'atomic',
-    get: (key) => store.get(key),
-    set: (key, value, expiresAt) => store.set(key, value, expiresAt),
-    delete: (key) => store.delete(key),
-    list: (partition, prefix, cursor) => store.list(partition, prefix, cursor),
-    close: () => store.close(),
-    claim: (key, expiresAt) => store.claim(key, expiresAt),
-    take: (key) => store.take(key),
-    swap: (key, version, value, expiresAt) => store.swap(key, version, value, expiresAt),
-    consume: (partition, charges) => store.consume(partition, charges),
-  }
-}

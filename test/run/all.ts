@@ -14,6 +14,7 @@ import { aeadCases } from '../crypto/aead.cases.ts'
 import { hashCases } from '../crypto/hash.cases.ts'
 import { kdfCases } from '../crypto/kdf.cases.ts'
 import { keyringCases } from '../crypto/keyring.cases.ts'
+import { endingCases } from '../ending.cases.ts'
 import { eventCases } from '../event.cases.ts'
 import { fieldsCases } from '../fields.cases.ts'
 import { bodyCases } from '../http/body.cases.ts'
@@ -23,9 +24,12 @@ import { hostsCases } from '../http/hosts.cases.ts'
 import { pathCases } from '../http/path.cases.ts'
 import { kitCases } from '../kit.cases.ts'
 import { layerCases } from '../layer.cases.ts'
+import { failureCases } from '../limit/failure.cases.ts'
 import { limitFieldsCases } from '../limit/fields.cases.ts'
 import { limitMiddlewareCases } from '../limit/middleware.cases.ts'
 import { quotaCases } from '../limit/quota.cases.ts'
+import { reservationCases } from '../limit/reservation.cases.ts'
+import { routeCases } from '../limit/route.cases.ts'
 import { severalQuotasCases } from '../limit/several.cases.ts'
 import { principalCases } from '../principal.cases.ts'
 import { problemCases } from '../problem.cases.ts'
@@ -87,6 +91,10 @@ export const portableCases: readonly Case[] = [
   ...limitMiddlewareCases,
   ...quotaCases,
   ...severalQuotasCases,
+  ...reservationCases,
+  ...failureCases,
+  ...routeCases,
+  ...endingCases,
   ...issuesCases,
   ...validateMiddlewareCases,
   ...scanCases,

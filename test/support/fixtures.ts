@@ -5,7 +5,7 @@ import type { SecurityEvent, Sink } from '../../src/event.ts'
 import type { KitEnv } from '../../src/kit.ts'
 import type { Platform } from '../../src/platform.ts'
 import { type SecurityOptions, security } from '../../src/security.ts'
-import type { ImmediateStore } from '../../src/store/contract.ts'
+import type { AtomicStore, ImmediateStore } from '../../src/store/contract.ts'
 import { memoryStore } from '../../src/store/memory.ts'
 
 /** A clock that stands still until it is told. */
@@ -121,3 +121,25 @@ export const TEST_KEYS = [
   'hnb_R2Qr9NZqXsBwHr3Sm6LsUdcce0tdMuhOtkWl11Utfno0nXlrV',
   'hnb_9mCiWnUcjJpjrBOxlo0nXVfRDKsZPxCXQUkMePfeQt70E54vl',
 ] as const
+
+/** A store over another, whose `consume` runs this instead. It declares no deadline unless told. */
+export function storeOver(
+  inner: AtomicStore,
+  consume: AtomicStore['consume'],
+  declared: Pick<AtomicStore, 'deadlineMs'> = {},
+): AtomicStore {
+  return {
+    name: 'over',
+    consistency: 'atomic',
+    ...declared,
+    get: (key) => inner.get(key),
+    set: (key, value, expiresAt) => inner.set(key, value, expiresAt),
+    delete: (key) => inner.delete(key),
+    list: (partition, prefix, cursor) => inner.list(partition, prefix, cursor),
+    close: () => inner.close(),
+    claim: (key, expiresAt) => inner.claim(key, expiresAt),
+    take: (key) => inner.take(key),
+    swap: (key, version, value, expiresAt) => inner.swap(key, version, value, expiresAt),
+    consume,
+  }
+}

@@ -1,0 +1,80 @@
+import assert from 'node:assert/strict'
+import { tellingEnd } from '../src/ending.ts'
+import type { Ending } from '../src/kit.ts'
+import { type Case, cases } from './cases.ts'
+import { secured, streamOf } from './support/fixtures.ts'
+
+const CHUNK = new Uint8Array(10)
+
+function watch(response: Response, init: RequestInit = {}, failed = false) {
+  const told: Ending[] = []
+  const request = new Request('http://localhost/', init)
+  return { told, response: tellingEnd(response, request, failed, (how) => told.push(how)) }
+}
+
+export const endingCases: readonly Case[] = [
+  ...cases('tellingEnd()', {
+    'tells when the last byte was taken, once': async () => {
+      const { told, response } = watch(new Response(streamOf(CHUNK, CHUNK), { headers: { 'x-a': 'b' }, status: 201 }))
+      assert.deepEqual(told, [])
+      assert.equal((await response.arrayBuffer()).byteLength, 20)
+      assert.deepEqual(told, ['complete'])
+      assert.deepEqual([response.status, response.headers.get('x-a')], [201, 'b'])
+    },
+    'tells at once of an answer without a body, and of one to HEAD, whose body nobody takes': () => {
+      assert.deepEqual(watch(new Response(null, { status: 204 })).told, ['complete'])
+      assert.deepEqual(watch(new Response('body'), { method: 'HEAD' }).told, ['complete'])
+    },
+    'tells of a client that goes away while it reads': async () => {
+      const { told, response } = watch(new Response(streamOf(CHUNK, CHUNK, CHUNK)))
+      const reader = response.body!.getReader()
+      await reader.read()
+      await reader.cancel()
+      assert.deepEqual(told, ['aborted'])
+    },
+    'tells of a client that went away before anybody read': async () => {
+      const abort = new AbortController()
+      const { told } = watch(new Response(streamOf(CHUNK)), { signal: abort.signal })
+      abort.abort()
+      assert.deepEqual(told, ['aborted'])
+      assert.deepEqual(watch(new Response(streamOf(CHUNK)), { signal: AbortSignal.abort() }).told, ['aborted'])
+    },
+    'tells of a body that breaks, and of an answer that was an error from the start': async () => {
+      const broken = watch(new Response(streamOf(CHUNK, new Error('upstream'))))
+      await assert.rejects(broken.response.arrayBuffer())
+      assert.deepEqual(broken.told, ['failed'])
+      const failed = watch(new Response('oops', { status: 500 }), {}, true)
+      await failed.response.text()
+      assert.deepEqual(failed.told, ['failed'])
+    },
+  }),
+  ...cases('Kit.onEnd()', {
+    'the answer reaches the client as it was, with its headers, and the end is told': async () => {
+      const { app } = secured()
+      const told: Ending[] = []
+      app.use(async (c, next) => {
+        c.var.security.onEnd((how) => told.push(how))
+        await next()
+      })
+      app.get('/', (c) => c.json({ a: 1 }, 200))
+      const answer = await app.request('/')
+      assert.equal(answer.headers.get('x-content-type-options'), 'nosniff')
+      assert.match(answer.headers.get('content-type')!, /^application\/json/)
+      assert.deepEqual(await answer.json(), { a: 1 })
+      assert.deepEqual(told, ['complete'])
+    },
+    'a listener that throws is told of in an event and changes no answer': async () => {
+      const { app, events, platform } = secured()
+      app.use(async (c, next) => {
+        c.var.security.onAnswer(() => {
+          throw new Error('bug')
+        })
+        await next()
+      })
+      app.get('/', (c) => c.text('ok'))
+      assert.equal(await (await app.request('/')).text(), 'ok')
+      await platform.settled()
+      assert.deepEqual([events[0]!.type, events[0]!.reason], ['fault', 'Error'])
+    },
+  }),
+]

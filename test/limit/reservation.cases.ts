@@ -1,0 +1,321 @@
+import assert from 'node:assert/strict'
+import type { Context } from 'hono'
+import { type RateLimitOptions, rateLimit } from '../../src/limit/middleware.ts'
+import { meter, settle } from '../../src/limit/settle.ts'
+import { type AtomicStore, StoreOutage } from '../../src/store/contract.ts'
+import { memoryStore } from '../../src/store/memory.ts'
+import { type Case, cases } from '../cases.ts'
+import { peer, quietly, secured, storeOver, streamOf } from '../support/fixtures.ts'
+
+const ME = '203.0.113.9'
+const TOKENS: RateLimitOptions = { quota: 1000, periodSeconds: 1000, name: 'tokens', reserve: 400 }
+const CHUNK = new Uint8Array(10)
+
+/** An app whose handler reserves tokens, and what is left of them. */
+function setUp(
+  handler: (c: Context) => Response | Promise<Response>,
+  options: RateLimitOptions = TOKENS,
+  given?: AtomicStore,
+) {
+  const made = secured(given && { store: given })
+  const limiter = rateLimit(options)
+  made.app.get('/', limiter, handler)
+  const store = given ?? made.store
+  const left = async () => (await limiter.peek(store, { address: ME }))[0]!.remaining
+  const ask = async (init: RequestInit = {}) => made.app.request('/', init, peer(ME))
+  return { ...made, limiter, store, left, ask }
+}
+
+const ok = (c: Context): Response => c.text('ok')
+
+export const reservationCases: readonly Case[] = [
+  ...cases('LIM-4', {
+    'operations of unlike cost draw on one budget': async () => {
+      const { app, clock } = secured()
+      const budget = { quota: 500, periodSeconds: 60, name: 'budget' }
+      app
+        .get('/health', rateLimit({ ...budget, cost: 1 }), ok)
+        .post('/spawn', rateLimit({ ...budget, cost: 50 }), ok)
+        .post('/message', rateLimit({ ...budget, cost: 30 }), ok)
+      const status = async (path: string, method = 'POST') => (await app.request(path, { method }, peer(ME))).status
+      for (let i = 0; i < 9; i++) assert.equal(await status('/spawn'), 200)
+      assert.deepEqual([await status('/message'), await status('/message')], [200, 429])
+      for (let i = 0; i < 20; i++) assert.equal(await status('/health', 'GET'), 200)
+      assert.equal(await status('/health', 'GET'), 429)
+      clock.advance(120)
+      assert.equal(await status('/health', 'GET'), 200)
+    },
+    'a cost can follow from the request, also later': async () => {
+      for (const cost of [(c: Context) => Number(c.req.query('n')), async (c: Context) => Number(c.req.query('n'))]) {
+        const { app } = secured()
+        app.get('/', rateLimit({ quota: 10, periodSeconds: 60, cost }), ok)
+        const status = async (n: string) => (await app.request(`/?n=${n}`, {}, peer(ME))).status
+        assert.deepEqual(
+          [await status('7'), await status('4'), await status('3'), await status('0')],
+          [200, 429, 200, 200],
+        )
+      }
+    },
+    'a cost that is no whole number is a fault and admits nothing': async () => {
+      const costs = [Number.NaN, -1, 1.5, Number.POSITIVE_INFINITY, '1', null, undefined, {}, 2 ** 53]
+      for (const cost of costs) {
+        for (const answer of [() => cost, async () => cost]) {
+          const { app, store } = secured()
+          let handled = 0
+          const limiter = rateLimit({ quota: 10, periodSeconds: 60, cost: answer as never })
+          app.get('/', limiter, () => new Response(String(++handled)))
+          assert.equal((await quietly(() => app.request('/', {}, peer(ME)))).status, 500)
+          assert.equal(handled, 0)
+          assert.equal((await limiter.peek(store, { address: ME }))[0]!.remaining, 10)
+        }
+      }
+    },
+    'a request dearer than the burst is 413 without Retry-After, and is asked about nowhere': async () => {
+      let asked = 0
+      const inner = memoryStore()
+      const store = counting(inner, () => asked++)
+      const { app, events, platform } = secured({ store })
+      app.get('/', rateLimit({ quota: 10, periodSeconds: 60, cost: () => 11, name: 'small' }), ok)
+      const answer = await app.request('/', {}, peer(ME))
+      assert.equal(answer.status, 413)
+      assert.equal(answer.headers.get('retry-after'), null)
+      assert.equal(((await answer.json()) as { code: string }).code, 'limit.cost_too_large')
+      assert.equal(asked, 0)
+      await platform.settled()
+      assert.deepEqual([events[0]!.type, events[0]!.reason, events[0]!.resource], ['limit.refused', 'cost', 'small'])
+    },
+    'what a call took in truth takes the place of what it reserved': async () => {
+      const { ask, left } = setUp(async (c) => {
+        assert.equal(await left(), 600)
+        await settle(c, 'tokens', 123)
+        return c.text('ok')
+      })
+      await ask()
+      assert.equal(await left(), 877)
+    },
+    'a reservation settles once, whoever comes first': async () => {
+      const { ask, left } = setUp(async (c) => {
+        await Promise.all([settle(c, 'tokens', 100), settle(c, 'tokens', 0), settle(c, 'tokens', 50)])
+        await settle(c, 'tokens', 0)
+        return c.text('ok')
+      })
+      await ask()
+      assert.equal(await left(), 900)
+    },
+    'a failed request gets back what it reserved, and a settled one does not': async () => {
+      const thrown = setUp(() => {
+        throw new Error('model')
+      })
+      assert.equal((await quietly(() => thrown.ask())).status, 500)
+      assert.equal(await thrown.left(), 1000)
+      const answered = setUp((c) => c.text('no model', 502))
+      await answered.ask()
+      assert.equal(await answered.left(), 1000)
+      const settled = setUp(async (c) => {
+        await settle(c, 'tokens', 30)
+        return c.text('broke later', 500)
+      })
+      await settled.ask()
+      assert.equal(await settled.left(), 970)
+    },
+    'what nobody settles stays charged, and so does a refusal by the handler': async () => {
+      const { ask, left } = setUp(ok)
+      await ask()
+      assert.equal(await left(), 600)
+      const refused = setUp((c) => c.text('no', 400))
+      await refused.ask()
+      assert.equal(await refused.left(), 600)
+    },
+    'reservations that do not fit are refused before the call is made': async () => {
+      let calls = 0
+      const { ask } = setUp((c) => c.text(String(++calls)))
+      const statuses = await Promise.all(Array.from({ length: 20 }, async () => (await ask()).status))
+      assert.equal(statuses.filter((status) => status === 200).length, 2)
+      assert.equal(calls, 2)
+    },
+    'a number that is none stays charged in full, and the request does not come free': async () => {
+      for (const units of [Number.NaN, -5, 1.5, Number.POSITIVE_INFINITY, '7' as never]) {
+        const { ask, left } = setUp(async (c) => {
+          await settle(c, 'tokens', units)
+          return c.text('ok')
+        })
+        assert.equal((await quietly(() => ask())).status, 500)
+        assert.equal(await left(), 600)
+      }
+    },
+    'settling under a name that nothing reserves is a fault': async () => {
+      const { ask } = setUp(async (c) => {
+        await settle(c, 'tokns', 1)
+        return c.text('ok')
+      })
+      assert.equal((await quietly(() => ask())).status, 500)
+    },
+    'a refund never raises a bucket above its burst': async () => {
+      const { ask, left, clock } = setUp(async (c) => {
+        clock.advance(900_000)
+        await settle(c, 'tokens', 0)
+        return c.text('ok')
+      })
+      await ask()
+      assert.equal(await left(), 1000)
+    },
+    'what was taken beyond the reserve is charged as far as there is any, with an event': async () => {
+      const more = setUp(async (c) => {
+        await settle(c, 'tokens', 900)
+        return c.text('ok')
+      })
+      await more.ask()
+      assert.equal(await more.left(), 100)
+      const over = setUp(async (c) => {
+        await settle(c, 'tokens', 5_000)
+        return c.text('ok')
+      })
+      await over.ask()
+      assert.equal(await over.left(), 0)
+      await over.platform.settled()
+      assert.deepEqual(
+        over.events.map(({ type, resource }) => [type, resource]),
+        [['limit.overrun', 'tokens']],
+      )
+      assert.equal((await over.ask()).status, 429)
+    },
+    'a stream is charged for what passed, once it has ended': async () => {
+      const { ask, left, platform } = setUp((c) => {
+        const body = meter(c, 'tokens', streamOf(CHUNK, CHUNK, CHUNK), (chunk) => chunk.byteLength / 4)
+        return c.body(body)
+      })
+      const answer = await ask()
+      assert.equal(await left(), 600)
+      assert.equal((await answer.arrayBuffer()).byteLength, 30)
+      await platform.settled()
+      assert.equal(await left(), 992)
+    },
+    'an aborted stream is charged for what it got': async () => {
+      let sent = 0
+      let stopped = false
+      const endless = () =>
+        new ReadableStream<Uint8Array>(
+          {
+            pull(controller) {
+              sent++
+              controller.enqueue(CHUNK)
+            },
+            cancel() {
+              stopped = true
+            },
+          },
+          { highWaterMark: 0 },
+        )
+      const { ask, left, platform } = setUp((c) => c.body(meter(c, 'tokens', endless(), (chunk) => chunk.byteLength)))
+      const reader = (await ask()).body!.getReader()
+      for (let i = 0; i < 5; i++) await reader.read()
+      await reader.cancel()
+      await platform.settled()
+      assert.equal(stopped, true)
+      assert.equal(await left(), 1000 - 10 * sent)
+      assert.ok(sent >= 5 && sent <= 8, `${sent} chunks were taken`)
+    },
+    'a stream that breaks is charged for what came before': async () => {
+      const { ask, left, platform } = setUp((c) =>
+        c.body(meter(c, 'tokens', streamOf(CHUNK, CHUNK, new Error('model')), (chunk) => chunk.byteLength)),
+      )
+      const answer = await ask()
+      await assert.rejects(answer.arrayBuffer())
+      await platform.settled()
+      assert.equal(await left(), 980)
+    },
+    'the number that came with a stream counts, not what was measured of it': async () => {
+      const { ask, left } = setUp((c) => {
+        const told = streamOf(CHUNK, CHUNK).pipeThrough(
+          new TransformStream<Uint8Array, Uint8Array>({ flush: () => settle(c, 'tokens', 77) }),
+        )
+        return c.body(meter(c, 'tokens', told, (chunk) => chunk.byteLength))
+      })
+      await (await ask()).arrayBuffer()
+      assert.equal(await left(), 923)
+    },
+    'a measure that is no number breaks the stream and does not make it free': async () => {
+      for (const bad of [Number.NaN, -1, Number.POSITIVE_INFINITY]) {
+        const { ask, left } = setUp((c) => c.body(meter(c, 'tokens', streamOf(CHUNK), () => bad)))
+        const answer = await ask()
+        await assert.rejects(answer.arrayBuffer())
+        assert.equal(await left(), 600)
+      }
+    },
+    'an outage while settling leaves the reservation and harms no answer': async () => {
+      const inner = memoryStore()
+      let down = false
+      const store = counting(inner, () => {
+        if (down) throw new StoreOutage('down')
+      })
+      const { ask, left, events, platform } = setUp(
+        async (c) => {
+          down = true
+          await settle(c, 'tokens', 1)
+          return c.text('ok')
+        },
+        TOKENS,
+        store,
+      )
+      assert.equal((await ask()).status, 200)
+      down = false
+      assert.equal(await left(), 600)
+      await platform.settled()
+      assert.deepEqual(
+        events.map(({ type }) => type),
+        ['store.outage'],
+      )
+    },
+    'who is skipped, or let through without a store, may settle all the same': async () => {
+      const skipped = setUp(
+        async (c) => {
+          await settle(c, 'tokens', 10)
+          return c.body(meter(c, 'tokens', streamOf(CHUNK), () => 1))
+        },
+        { ...TOKENS, skip: () => true } as RateLimitOptions,
+      )
+      assert.equal((await skipped.ask()).status, 200)
+      assert.equal(await skipped.left(), 1000)
+    },
+    'settling makes room at once for a client whose denial is remembered': async () => {
+      let open: (() => Promise<void>) | null = null
+      const { ask } = setUp((c) => {
+        open ??= () => settle(c, 'tokens', 0)
+        return c.text('ok')
+      })
+      assert.deepEqual([(await ask()).status, (await ask()).status, (await ask()).status], [200, 200, 429])
+      await open!()
+      assert.equal((await ask()).status, 200)
+    },
+  }),
+  ...cases('LIM-7', {
+    'a reset makes room at once for a client whose denial is remembered, and for nobody else': async () => {
+      const { app, store } = secured()
+      const limiter = rateLimit({ quota: 1, periodSeconds: 60, by: ['address', 'route'], name: 'x' })
+      app.use(limiter).get('/a', ok).get('/b', ok)
+      const status = async (path: string, ip = ME) => (await app.request(path, {}, peer(ip))).status
+      for (const ip of [ME, '198.51.100.1']) {
+        assert.deepEqual([await status('/a', ip), await status('/a', ip), await status('/b', ip)], [200, 429, 200])
+      }
+      await limiter.reset(store, { address: ME, route: 'GET /a' })
+      assert.deepEqual([await status('/a'), await status('/a'), await status('/b')], [200, 429, 429])
+      assert.equal(await status('/a', '198.51.100.1'), 429)
+      await assert.rejects(limiter.peek(store, { address: ME }), /say whose, \{ route: … \}/)
+      assert.deepEqual(await limiter.peek(store, { address: `::ffff:${ME}`, route: 'GET /a' }), [
+        { policy: 'x', quota: 1, remaining: 0, resetAfterMs: 60_000 },
+      ])
+    },
+  }),
+]
+
+/** A store that tells before each decision. */
+function counting(inner: AtomicStore, before: () => void): AtomicStore {
+  return storeOver(
+    inner,
+    (partition, charges) => {
+      before()
+      return inner.consume(partition, charges)
+    },
+    { deadlineMs: 0 },
+  )
+}

@@ -4,11 +4,14 @@ import type { Ending } from './kit.ts'
  * A response that tells once when the last byte of its body was taken, when the client broke off, or when the body broke.
  * Without a body to send it tells at once.
  *
+ * @param isHead whether nobody takes the body
+ * @param signal aborts when the client goes away; null where that is seen by the body alone
  * @param failed whether the answer is an error of the server's: then that is how it ends
  */
 export function tellingEnd(
   response: Response,
-  request: Request,
+  isHead: boolean,
+  signal: AbortSignal | null,
   failed: boolean,
   tell: (how: Ending) => void,
 ): Response {
@@ -16,17 +19,17 @@ export function tellingEnd(
   const end = (how: Ending): void => {
     if (told) return
     told = true
-    request.signal.removeEventListener('abort', abort)
+    signal?.removeEventListener('abort', abort)
     tell(failed ? 'failed' : how)
   }
   const abort = (): void => end('aborted')
   const { body } = response
-  if (body === null || request.method === 'HEAD') {
+  if (body === null || isHead) {
     end('complete')
     return response
   }
-  request.signal.addEventListener('abort', abort)
-  if (request.signal.aborted) abort()
+  signal?.addEventListener('abort', abort)
+  if (signal?.aborted) abort()
   const reader = body.getReader()
   const watched = new ReadableStream<Uint8Array>({
     async pull(controller) {

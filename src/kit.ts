@@ -233,6 +233,11 @@ export class Kit implements Exchange {
     return this.#address
   }
 
+  /** Aborts when the client goes away; null where the runtime does not say. */
+  get abortSignal(): AbortSignal | null {
+    return this.base.platform.signalsAbort ? this.#request.signal : null
+  }
+
   sha256(text: string): string {
     return this.base.platform.sha256(text)
   }

@@ -119,7 +119,7 @@ function tellOutcome(c: Context, kit: Kit): void {
     const failed = c.error !== undefined || c.res.status >= 500
     const listeners = kit.answered(failed)
     if (listeners.length === 0 || c.res.status === 101) return
-    const told = tellingEnd(c.res, c.req.raw, failed, (how) => {
+    const told = tellingEnd(c.res, kit.method === 'HEAD', kit.abortSignal, failed, (how) => {
       for (const listener of listeners) listener(how)
     })
     if (told !== c.res) replaceResponse(c, told)

@@ -17,6 +17,8 @@ export interface Platform {
    * runtime kills what waits so.
    */
   readonly sharesRequests: boolean
+  /** Whether `request.signal` tells of a client that goes away, and of nothing else. */
+  readonly signalsAbort: boolean
   /** Writes one line to the runtime's console. */
   log(line: string): void
 }

@@ -8,8 +8,8 @@ const CHUNK = new Uint8Array(10)
 
 function watch(response: Response, init: RequestInit = {}, failed = false) {
   const told: Ending[] = []
-  const request = new Request('http://localhost/', init)
-  return { told, response: tellingEnd(response, request, failed, (how) => told.push(how)) }
+  const { method, signal } = new Request('http://localhost/', init)
+  return { told, response: tellingEnd(response, method === 'HEAD', signal, failed, (how) => told.push(how)) }
 }
 
 export const endingCases: readonly Case[] = [

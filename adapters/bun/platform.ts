@@ -14,6 +14,7 @@ interface BunServer {
 export const platform: Platform = {
   name: 'bun',
   sharesRequests: true,
+  signalsAbort: true,
   ...nativeCrypto,
   address(c) {
     const env = c.env as (Partial<BunServer> & { readonly server?: BunServer }) | undefined

@@ -14,6 +14,8 @@ const WORKER_TO_WORKER = '2a06:98c0:3600::103'
 export const platform: Platform = {
   name: 'cloudflare',
   sharesRequests: false,
+  // Under the compatibility flag enable_request_signal; without it no client is ever seen to go away.
+  signalsAbort: true,
   sha256: sha256Hex,
   equal(a, b) {
     const left = encoder.encode(a)

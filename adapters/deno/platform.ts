@@ -11,6 +11,8 @@ interface DenoInfo {
 export const platform: Platform = {
   name: 'deno',
   sharesRequests: true,
+  // It tells of every answer that was sent, too.
+  signalsAbort: false,
   ...nativeCrypto,
   address(c) {
     const peer = (c.env as Partial<DenoInfo> | undefined)?.remoteAddr

@@ -7,6 +7,7 @@ import { nativeCrypto } from '../native.ts'
 export const platform: Platform = {
   name: 'node',
   sharesRequests: true,
+  signalsAbort: true,
   ...nativeCrypto,
   address(c) {
     const env = c.env as Partial<HttpBindings> | undefined

@@ -28,6 +28,7 @@ const names = [
 const server = new Miniflare({
   modules: [{ type: 'ESModule', path: 'worker.mjs', contents: bundle.outputFiles[0]!.text }],
   compatibilityDate: '2026-07-30',
+  compatibilityFlags: ['enable_request_signal'],
   bindings: Object.fromEntries(names.flatMap((name) => (typeof env[name] === 'string' ? [[name, env[name]]] : []))),
   durableObjects: { HINOBAN: { className: 'HinobanObject', useSQLite: true } },
   durableObjectsPersist: join(dataFolder, 'durable-objects'),

@@ -63,6 +63,15 @@ export class Reservation {
     if (isPending(task)) this.#kit.base.platform.defer(this.#c, Promise.resolve(task))
   }
 
+  /** Has `listener` told when the client goes away, and the work of its request kept going until `ended`. */
+  watchClient(listener: () => void, ended: Promise<void>): void {
+    const signal = this.#kit.abortSignal
+    signal?.addEventListener('abort', listener)
+    const forget = ended.then(() => signal?.removeEventListener('abort', listener))
+    // Workers would end all work for a client that went away, and nobody would be left to settle.
+    this.#kit.base.platform.defer(this.#c, forget)
+  }
+
   /** Takes what was not reserved, as far as the bucket has it: the request was served, so no refusal is of use. */
   async #take(units: number): Promise<void> {
     let rest = units

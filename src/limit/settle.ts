@@ -23,6 +23,9 @@ export async function settle(c: Context, policy: string, units: number): Promise
  * broken. Who goes away early is charged for what came. Call {@link settle} before the end where the true number comes
  * with the stream.
  *
+ * On Workers a client that goes away is seen under the compatibility flag `enable_request_signal` alone; without it what was
+ * reserved stands.
+ *
  * @param unitsOf units of one chunk, finite and 0 or more; anything else breaks the stream, and what was reserved stands
  *
  * @example
@@ -37,10 +40,13 @@ export function meter<T>(
   const reservation = reservationOf(c, 'meter()', policy)
   if (reservation === null) return stream
   const reader = stream.getReader()
+  const { promise: ended, resolve } = Promise.withResolvers<void>()
   let units = 0
   const end = (): void => {
     if (reservation.isOpen) reservation.settleLate(Math.ceil(units))
+    resolve()
   }
+  reservation.watchClient(end, ended)
   return new ReadableStream<T>({
     async pull(controller) {
       try {

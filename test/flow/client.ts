@@ -64,6 +64,27 @@ export class Client {
     })
   }
 
+  /** Takes at least so many bytes of an answer, then hangs up; how many it took. */
+  hangUpAfter(path: string, bytes: number): Promise<number> {
+    return new Promise((resolve, reject) => {
+      const { port } = this.server
+      const headers = this.#edgeHeader()
+      const options = { host: '127.0.0.1', port, localAddress: this.#local, path, headers, agent: false }
+      const request = httpRequest(options, (response) => {
+        let taken = 0
+        response.on('data', (chunk: Buffer) => {
+          taken += chunk.byteLength
+          if (taken < bytes) return
+          request.destroy()
+          resolve(taken)
+        })
+        response.on('error', () => undefined)
+      })
+      request.on('error', reject)
+      request.end()
+    })
+  }
+
   /** A chat with the key, or with what `headers` say. */
   chat(message: unknown, headers: Record<string, string> = this.key): Promise<Answer> {
     return this.call('/api/chat', {

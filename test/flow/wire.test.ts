@@ -133,6 +133,17 @@ describe.each(RUNTIMES)('%s >', (runtime) => {
   })
 
   describe('limits', () => {
+    test('LIM-4 who hangs up on a stream is charged for what it got, not for what was reserved', async () => {
+      const one = client()
+      const taken = await one.hangUpAfter('/limits/stream', 200)
+      const left = async () => Number((await one.call('/limits/left')).body)
+      expect(await left()).toBeLessThan(100_000)
+      await expect.poll(left, { timeout: 5_000 }).toBeGreaterThan(50_000)
+      const charged = 100_000 - (await left())
+      expect(charged).toBeGreaterThanOrEqual(taken)
+      expect(charged).toBeLessThan(20_000)
+    })
+
     test('LIM-3 the 101st call in a minute is 429, with all the fields', async () => {
       const one = client()
       for (let i = 1; i <= 100; i++) {
@@ -146,8 +157,8 @@ describe.each(RUNTIMES)('%s >', (runtime) => {
         'x-ratelimit-limit': '100',
         'x-ratelimit-remaining': '0',
         'x-ratelimit-reset': '60',
-        ratelimit: '"100-per-60s";r=0;t=60',
-        'ratelimit-policy': '"100-per-60s";q=100;w=60',
+        ratelimit: expect.stringMatching(/^"100-per-60s";r=0;t=60;pk=:[0-9a-f]{16}:$/),
+        'ratelimit-policy': expect.stringMatching(/^"100-per-60s";q=100;w=60;pk=:[0-9a-f]{16}:$/),
       })
       expect((await client().chat('hello')).status).toBe(200)
     })

@@ -31,6 +31,7 @@ const app = new Hono()
       platform: {
         name: 'load',
         sharesRequests: true,
+        signalsAbort: true,
         sha256: sha256Hex,
         equal: (a, b) => a === b,
         address: () => ({ ip: '127.0.0.1', source: 'socket' }) as never,

@@ -26,6 +26,7 @@ export class StoppedClock {
 export class TestPlatform implements Platform {
   readonly name = 'test'
   readonly sharesRequests = true
+  readonly signalsAbort = true
   readonly lines: string[] = []
   readonly #tasks: Promise<void>[] = []
   readonly sha256: (text: string) => string = sha256Hex

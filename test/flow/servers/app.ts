@@ -1,4 +1,4 @@
-import { type AtomicStore, type Platform, StoreOutage } from 'hinoban'
+import { type AtomicStore, meter, type Platform, rateLimit, StoreOutage } from 'hinoban'
 import { credentialVault } from 'hinoban/credentials'
 import type { MiddlewareHandler } from 'hono'
 import { HTTPException } from 'hono/http-exception'
@@ -23,7 +23,13 @@ export function createTestApp(
   upgrade: MiddlewareHandler,
 ) {
   const vault = credentialVault({ store, secret: env.HINOBAN_CREDENTIAL_SECRET, salt: env.HINOBAN_CREDENTIAL_SALT })
+  const tokens = rateLimit({ quota: 100_000, periodSeconds: 86_400, name: 'tokens', reserve: 50_000 })
   return createApp({ platform, store, env, clock: stoppedClock })
+    .get('/limits/stream', tokens, (c) => c.body(meter(c, 'tokens', drip(), (chunk) => chunk.byteLength)))
+    .get('/limits/left', async (c) => {
+      const [left] = await tokens.peek(store, { address: c.var.security.address().ip! })
+      return c.json(left!.remaining, 200)
+    })
     .get('/kinds/json', (c) => c.json({ kind: 'json' }))
     .get('/kinds/raw', () => new Response('raw'))
     .get('/kinds/redirect', () => Response.redirect('http://127.0.0.1/elsewhere'))
@@ -54,4 +60,14 @@ export function createTestApp(
     )
     .post('/kinds/raw-body', async (c) => c.text(await c.req.raw.text()))
     .post('/kinds/seed', async (c) => c.json(await vault.store('openai', await c.req.text())))
+}
+
+/** Ten bytes every 5 ms, until nobody listens. */
+function drip(): ReadableStream<Uint8Array> {
+  return new ReadableStream({
+    async pull(controller) {
+      await new Promise((resolve) => setTimeout(resolve, 5))
+      controller.enqueue(new Uint8Array(10))
+    },
+  })
 }

@@ -8,6 +8,7 @@ import {
   lineSink,
   localOnly,
   type Platform,
+  QUOTAS,
   rateLimit,
   readLimit,
   readMode,
@@ -54,17 +55,24 @@ export function createApp({ platform, store, env, clock = systemClock }: AppOpti
   const owner = { id: 'owner', digest: settings.HINOBAN_API_KEY_DIGEST, scopes: ['audit:read'] }
   const model = { endpoint: modelEndpoint(env.MODEL_URL), credential: 'openai' }
 
+  // Of a key, for all that costs money or secrets; the first limit is of an address, before any key is looked at.
+  const dear = rateLimit({
+    ...QUOTAS.chat,
+    quota: readLimit(env, 'CHAT_RATE_LIMIT', QUOTAS.chat.quota),
+    by: ['principal', 'route'],
+  })
+
   const api = new Hono()
-    .use(rateLimit({ quota: readLimit(env, 'API_RATE_LIMIT', 100), periodSeconds: 60 }))
+    .use(rateLimit({ ...QUOTAS.general, quota: readLimit(env, 'API_RATE_LIMIT', QUOTAS.general.quota) }))
     .use(authenticate(apiKeys({ keys: [owner] })))
-    .post('/chat', validate('json', ChatMessage), async (c) => {
+    .post('/chat', dear, validate('json', ChatMessage), async (c) => {
       const { message } = c.req.valid('json')
       const answer = await askModel(model, vault, message)
       if (answer) return c.json(answer, 200)
       emit(c, { type: 'fault', level: 'error', reason: 'model' })
       return c.json({ error: 'The model did not answer.' }, 502)
     })
-    .post('/credentials', localOnly(), validate('json', Credential), async (c) => {
+    .post('/credentials', localOnly(), dear, validate('json', Credential), async (c) => {
       const { name, value } = c.req.valid('json')
       await vault.store(name, value)
       emit(c, { type: 'credential.stored', level: 'info', resource: name })

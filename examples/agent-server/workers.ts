@@ -23,6 +23,7 @@ const names = [
   'NODE_ENV',
   'MODEL_URL',
   'API_RATE_LIMIT',
+  'CHAT_RATE_LIMIT',
   'CORS_ORIGIN',
 ]
 const server = new Miniflare({

@@ -43,6 +43,7 @@ export async function startServer(runtime: Runtime, settings: Record<string, str
     HINOBAN_CREDENTIAL_SECRET: Buffer.from(crypto.getRandomValues(new Uint8Array(32))).toString('hex'),
     HINOBAN_CREDENTIAL_SALT: Buffer.from(crypto.getRandomValues(new Uint8Array(16))).toString('hex'),
     CORS_ORIGIN: 'https://app.example',
+    CHAT_RATE_LIMIT: '100000',
     ...settings,
   }
   return runtime === 'workerd' ? startWorkerd(key, env) : startChild(runtime, key, env)

@@ -157,8 +157,8 @@ describe.each(RUNTIMES)('%s >', (runtime) => {
         'x-ratelimit-limit': '100',
         'x-ratelimit-remaining': '0',
         'x-ratelimit-reset': '60',
-        ratelimit: expect.stringMatching(/^"100-per-60s";r=0;t=60;pk=:[0-9a-f]{16}:$/),
-        'ratelimit-policy': expect.stringMatching(/^"100-per-60s";q=100;w=60;pk=:[0-9a-f]{16}:$/),
+        ratelimit: expect.stringMatching(/^"general";r=0;t=60;pk=:[0-9a-f]{16}:$/),
+        'ratelimit-policy': expect.stringMatching(/^"general";q=100;w=60;pk=:[0-9a-f]{16}:$/),
       })
       expect((await client().chat('hello')).status).toBe(200)
     })

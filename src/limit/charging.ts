@@ -21,18 +21,19 @@ interface Share {
 }
 
 /**
- * Makes all charges or none. Those of one partition are decided at once by the store. Partitions are charged one after the
+ * Makes all charges or none; there is at least one. Those of one partition are decided at once by the store. Partitions are charged one after the
  * other, and given back before this answers if a later one refuses or fails: never over-admits, may over-refuse for that
  * moment. A denial that is remembered costs no call at all.
  *
  * @throws {StoreOutage} when the store could not decide; what was charged by then is given back if it can be.
  */
 export function chargeAll(store: RememberingStore, charges: readonly PlacedCharge[]): Awaitable<Verdict> {
-  const shares = sharesOf(charges)
-  if (shares.length === 1) {
-    const decision = store.consume(shares[0]!.partition, shares[0]!.charges)
+  const { partition } = charges[0]!
+  if (charges.every((charge) => charge.partition === partition)) {
+    const decision = store.consume(partition, charges)
     return isPending(decision) ? (decision.then(verdictOf) as Promise<Verdict>) : verdictOf(decision)
   }
+  const shares = sharesOf(charges)
   const states = new Array<BucketState | null>(charges.length).fill(null)
   for (const share of shares) {
     const known = store.remembered(share.partition, share.charges)
@@ -41,11 +42,6 @@ export function chargeAll(store: RememberingStore, charges: readonly PlacedCharg
     return { admitted: false, states }
   }
   return chargeFrom(store, shares, 0, states)
-}
-
-/** Gives units back, or takes what was not foreseen: one bucket, whatever the others say. */
-export function chargeOne(store: RememberingStore, { partition, ...charge }: PlacedCharge): Awaitable<Decision> {
-  return store.consume(partition, [charge])
 }
 
 function chargeFrom(

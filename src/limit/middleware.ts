@@ -86,10 +86,11 @@ export function rateLimit(options: RateLimitOptions): RateLimiter {
   const decide = (kit: Kit, c: Context, policies: readonly Policy[], charges: readonly PlacedCharge[]): StepAnswer => {
     const store = limiterStore(kit.store('rateLimit()', options.store), kit.base.clock)
     const fall = (error: unknown): StepAnswer => {
-      if (!(error instanceof StoreOutage) || onStoreFailure === 'deny') throw error
+      const choice = dryRun ? 'allow' : onStoreFailure
+      if (!(error instanceof StoreOutage) || choice === 'deny') throw error
       const resource = policies.map(({ name }) => name).join(', ')
-      kit.emit({ type: 'limit.degraded', level: 'error', reason: onStoreFailure, resource })
-      if (onStoreFailure === 'allow') {
+      kit.emit({ type: 'limit.degraded', level: 'error', reason: choice, resource })
+      if (choice === 'allow') {
         noteAll(c, policies, null)
         return undefined
       }

@@ -127,6 +127,11 @@ export const failureCases: readonly Case[] = [
       await platform.settled()
       assert.deepEqual([events[0]!.type, events[0]!.reason], ['limit.degraded', 'allow'])
     },
+    'a dry run refuses nobody for a dead store': async () => {
+      const { statuses, breakBy } = setUp({ dryRun: true, onStoreFailure: 'deny' })
+      breakBy(dead)
+      assert.equal(count(await statuses(20), 200), 20)
+    },
     'a store that hangs: every choice answers within the deadline, whatever the store': async () => {
       for (const [onStoreFailure, expected] of [
         ['local', 200],

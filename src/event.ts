@@ -71,6 +71,8 @@ const UNSAFE_IN_LOG =
 // Bearer. Each starts at a boundary, so that a long text is read once.
 const CREDENTIAL =
   /(?<![a-z0-9])[a-z][a-z0-9]{1,15}(?:_|%5f)[0-9a-z]{32,}|(?<![\w-])sk-(?=[\w-]*\d)[\w-]{20,}|(?<![\w-])eyJ[\w-]{8,}\.[\w-]{8,}\.[\w-]*|(?<!\w)bearer(?:%20|[\s+]){1,8}(?=[\w.~+/=-]*\d)[\w.~+/=-]{16,}/gi
+/** No text that {@link CREDENTIAL} matches is shorter. */
+const SHORTEST_CREDENTIAL = 21
 const MAX_TEXT = 256
 
 /** An event as one line of JSON: whatever an attacker puts in, one event stays one line. */
@@ -93,6 +95,7 @@ export function lineSink(log: (line: string) => void, level: EventLevel = 'info'
 
 /** A text as an event may hold it: at most 256 characters, without what looks like a credential. */
 export function eventText(text: string): string {
+  if (text.length < SHORTEST_CREDENTIAL) return text
   const read = text.slice(0, 2 * MAX_TEXT).replace(CREDENTIAL, '[redacted]')
   if (text.length <= 2 * MAX_TEXT && read.length <= MAX_TEXT) return read
   // A credential that the first cut halved was not told for one: what is left of such a word goes. The rest stays, so that a

@@ -87,6 +87,11 @@ export const eventCases: readonly Case[] = [
       assert.equal(eventText('a'.repeat(256)), 'a'.repeat(256))
       assert.equal(eventText('a'.repeat(257)), `${'a'.repeat(255)}…`)
     },
+    'replaces the shortest text that can be a credential': () => {
+      for (const text of ['eyJ12345678.12345678.', 'bearer 1234567890abcdef', 'sk-1234567890abcdefghij']) {
+        assert.equal(eventText(text), '[redacted]')
+      }
+    },
   }),
   ...cases('EventQueue', {
     'folds what repeats within a second, and lets the rest out when the second is over': async () => {

@@ -9,6 +9,7 @@ import type { StoreHarness } from '../../src/store/conformance.ts'
 import { type AtomicStore, type Store, StoreOutage } from '../../src/store/contract.ts'
 import { makeRate } from '../../src/store/gcra.ts'
 import { type Case, cases } from '../cases.ts'
+import { limiterCasesOf } from '../limit/every-store.ts'
 import { anomalies } from '../race/linearizable.ts'
 import { consumeAll, recordHistory } from '../race/tasks.ts'
 import { conformanceOf } from '../store/conformance.cases.ts'
@@ -71,6 +72,7 @@ export function cloudflareCases({ OBJECT, KV }: Bindings): readonly Case[] {
   }
   return [
     ...conformanceOf('durable object', object),
+    ...limiterCasesOf('durable object', object),
     ...conformanceOf('kv', kv),
     ...cases('durable object > HinobanObject', {
       'sweeps by alarm, and deletes itself when nothing is left': async () => {

@@ -1,5 +1,6 @@
 import type { StoreHarness } from '../../src/store/conformance.ts'
 import { casesFor } from '../../src/store/conformance.ts'
+import { limiterCasesOf } from '../limit/every-store.ts'
 
 const open = (): never => {
   throw new Error('Only the Worker opens stores.')
@@ -10,6 +11,7 @@ const ofContract = (subject: string, harness: StoreHarness) =>
 /** The names of `cloudflareCases`, for the launcher: it cannot import what only workerd can run. */
 export const cloudflareNames: readonly { readonly name: string }[] = [
   ...ofContract('durable object', { consistency: 'atomic', open, another: open, reopen: open }),
+  ...limiterCasesOf('durable object', { consistency: 'atomic', open }),
   ...ofContract('kv', { consistency: 'eventual', open }),
   { name: 'durable object > HinobanObject sweeps by alarm, and deletes itself when nothing is left' },
   { name: 'durable object > HinobanObject stays asleep while only records without an end are left' },

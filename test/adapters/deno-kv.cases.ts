@@ -15,6 +15,7 @@ import type { StoreHarness } from '../../src/store/conformance.ts'
 import { type AtomicStore, type Store, StoreOutage } from '../../src/store/contract.ts'
 import { makeRate, type Rate } from '../../src/store/gcra.ts'
 import { type Case, cases } from '../cases.ts'
+import { limiterCasesOf } from '../limit/every-store.ts'
 import { conformanceOf } from '../store/conformance.cases.ts'
 
 /** The engine itself, with what the cases need of it beside the store. Only what a case runs may touch it. */
@@ -173,6 +174,7 @@ function breakerTries(): Promise<void> {
 
 export const denoKvCases: readonly Case[] = [
   ...conformanceOf('deno kv', harness()),
+  ...limiterCasesOf('deno kv', harness()),
   ...cases('deno kv > denoKvStore()', {
     'keeps the instant in the value and lets Deno KV collect an hour late by the deciding clock': withStore(
       async (store, _kv, path) => {

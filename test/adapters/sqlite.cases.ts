@@ -9,6 +9,7 @@ import type { StoreHarness } from '../../src/store/conformance.ts'
 import { type ImmediateStore, type Store, StoreOutage } from '../../src/store/contract.ts'
 import { makeRate } from '../../src/store/gcra.ts'
 import { type Case, cases } from '../cases.ts'
+import { limiterCasesOf } from '../limit/every-store.ts'
 import { conformanceOf } from '../store/conformance.cases.ts'
 
 const START = 1_780_000_000_000
@@ -57,6 +58,7 @@ function sqliteHarness(): StoreHarness {
 
 export const sqliteCases: readonly Case[] = [
   ...conformanceOf('sqlite', sqliteHarness()),
+  ...limiterCasesOf('sqlite', sqliteHarness()),
   ...cases('sqliteStore()', {
     'throws RangeError for what is no plain path': () => {
       for (const path of ['', ':memory:', 'file:state.db?mode=memory']) {

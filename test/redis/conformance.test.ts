@@ -1,9 +1,8 @@
 import { afterAll, test } from 'vitest'
 import { resultsOf, testsOf } from '../run/child.ts'
-import { conformanceOf } from '../store/conformance.cases.ts'
 import { connect, connectCluster } from './clients.ts'
 import { startCluster } from './cluster.ts'
-import { redisHarness } from './conformance.ts'
+import { redisCases, redisHarness } from './conformance.ts'
 import { sayIfLeftOut } from './left-out.ts'
 import { hasRedis, startRedis } from './server.ts'
 
@@ -22,14 +21,14 @@ if (hasRedis) {
     await Promise.all([server.stop(), cluster.stop()])
   })
   for (const [i, library] of LIBRARIES.entries()) {
-    const single = conformanceOf(`redis via ${library}`, redisHarness(clients[i]!))
-    const sharded = conformanceOf(
+    const single = redisCases(`redis via ${library}`, redisHarness(clients[i]!))
+    const sharded = redisCases(
       `redis cluster via ${library}`,
       redisHarness({ ...clients[LIBRARIES.length + i]!, cluster: true }),
     )
     for (const { name, run } of [...single, ...sharded]) test(name, () => run())
   }
-  const names = (library: string) => conformanceOf(`redis via ${library}`, redisHarness(clients[0]!))
+  const names = (library: string) => redisCases(`redis via ${library}`, redisHarness(clients[0]!))
   const port = String(server.port)
   const child = 'test/redis/child.ts'
   testsOf('bun', await resultsOf('bun', child, 'bun', port), names('bun'))

@@ -2,6 +2,14 @@ import { type RedisStoreOptions, redisStore } from '../../adapters/redis/index.t
 import type { Clock } from '../../src/clock.ts'
 import type { StoreHarness } from '../../src/store/conformance.ts'
 import type { AtomicStore, Store } from '../../src/store/contract.ts'
+import type { Case } from '../cases.ts'
+import { limiterCasesOf } from '../limit/every-store.ts'
+import { conformanceOf } from '../store/conformance.cases.ts'
+
+/** What holds on every store, through one client. */
+export function redisCases(subject: string, harness: StoreHarness): readonly Case[] {
+  return [...conformanceOf(subject, harness), ...limiterCasesOf(subject, harness)]
+}
 
 /** Stores of one server, each under a prefix of its own. Racers must not meet the deadline: the machine is shared. */
 export function redisHarness(options: Pick<RedisStoreOptions, 'send' | 'cluster'>): StoreHarness {

@@ -1,3 +1,4 @@
+import { memoryStore } from '../../src/store/memory.ts'
 import { localCases } from '../access/local.cases.ts'
 import { accessMiddlewareCases } from '../access/middleware.cases.ts'
 import { addressCases } from '../address.cases.ts'
@@ -24,6 +25,7 @@ import { hostsCases } from '../http/hosts.cases.ts'
 import { pathCases } from '../http/path.cases.ts'
 import { kitCases } from '../kit.cases.ts'
 import { layerCases } from '../layer.cases.ts'
+import { limiterCasesOf } from '../limit/every-store.ts'
 import { failureCases } from '../limit/failure.cases.ts'
 import { limitFieldsCases } from '../limit/fields.cases.ts'
 import { limitMiddlewareCases } from '../limit/middleware.cases.ts'
@@ -92,6 +94,7 @@ export const portableCases: readonly Case[] = [
   ...quotaCases,
   ...severalQuotasCases,
   ...reservationCases,
+  ...limiterCasesOf('memory', { consistency: 'atomic', open: (clock) => memoryStore({ clock }) }),
   ...failureCases,
   ...routeCases,
   ...endingCases,

@@ -212,8 +212,9 @@ export const reservationCases: readonly Case[] = [
       await reader.cancel()
       await platform.settled()
       assert.equal(stopped, true)
-      assert.equal(await left(), 1000 - 10 * sent)
-      assert.ok(sent >= 5 && sent <= 8, `${sent} chunks were taken`)
+      // What a runtime took in advance counts as sent; a chunk that was on its way when the client left does not.
+      const charged = 1000 - (await left())
+      assert.ok(charged >= 50 && charged <= 10 * sent && sent <= 8, `${charged} units of ${sent} chunks were charged`)
     },
     'a stream that breaks is charged for what came before': async () => {
       const { ask, left, platform } = setUp((c) =>

@@ -2,6 +2,7 @@ import { strict as assert } from 'node:assert'
 import { durableObjectStore, HinobanObject } from '../../adapters/cloudflare/durable-object.ts'
 import { kvStore } from '../../adapters/cloudflare/kv.ts'
 import { platform } from '../../adapters/cloudflare/platform.ts'
+import { rateLimitBinding } from '../../adapters/cloudflare/rate-limit-binding.ts'
 import type { Clock } from '../../src/clock.ts'
 import { rateLimit } from '../../src/limit/middleware.ts'
 import { security } from '../../src/security.ts'
@@ -23,6 +24,8 @@ const KEY = { partition: 'p', name: 'n' }
 export interface Bindings {
   readonly OBJECT: DurableObjectNamespace<TestObject>
   readonly KV: KVNamespace
+  /** 5 in 60 s. */
+  readonly LIMITER: RateLimit
 }
 
 let objectClock: Clock = { now: () => Date.now() }
@@ -52,7 +55,7 @@ export class TestObject extends HinobanObject {
 }
 
 /** Every case about Cloudflare's stores, over real bindings. */
-export function cloudflareCases({ OBJECT, KV }: Bindings): readonly Case[] {
+export function cloudflareCases({ OBJECT, KV, LIMITER }: Bindings): readonly Case[] {
   const namespaces = new WeakMap<Store, DurableObjectNamespace<HinobanObject>>()
   const openObject = (namespace: DurableObjectNamespace<HinobanObject>, clock: Clock): AtomicStore => {
     objectClock = clock
@@ -237,6 +240,47 @@ export function cloudflareCases({ OBJECT, KV }: Bindings): readonly Case[] {
         for (const [feature, start] of Object.entries(features)) {
           assert.throws(start, { name: 'TypeError', message: `${feature}: ${why} ${instead}` })
         }
+      },
+    }),
+    ...cases('rate-limit binding > rateLimitBinding()', {
+      'admits 5 of a key and refuses the sixth, whatever another key does': async () => {
+        const tier = rateLimitBinding(LIMITER, { periodSeconds: 60 })
+        const ask = async (key: string, times: number): Promise<boolean[]> => {
+          const answers: boolean[] = []
+          for (let i = 0; i < times; i++) answers.push(await tier.admits(key))
+          return answers
+        }
+        // Miniflare counts by the minute of the clock: a turn of it among the calls proves nothing.
+        let minute: number
+        let answers: boolean[]
+        do {
+          minute = Math.floor(Date.now() / 60_000)
+          answers = await ask(crypto.randomUUID(), 7)
+        } while (Math.floor(Date.now() / 60_000) !== minute)
+        assert.deepEqual(answers, [true, true, true, true, true, false, false])
+        assert.deepEqual(await ask(crypto.randomUUID(), 1), [true])
+        assert.equal(tier.periodSeconds, 60)
+      },
+      'admits only where success is true itself, and tells a failure as one': async () => {
+        const answering = (outcome: unknown) =>
+          rateLimitBinding({ limit: async () => outcome as RateLimitOutcome }, { periodSeconds: 10 }).admits('key')
+        assert.equal(await answering({ success: true }), true)
+        for (const outcome of [{ success: false }, { success: 1 }, { success: 'true' }, {}])
+          assert.equal(await answering(outcome), false)
+        const broken = rateLimitBinding({ limit: () => Promise.reject(new Error('down')) }, { periodSeconds: 10 })
+        await assert.rejects(async () => broken.admits('key'), /down/)
+        await assert.rejects(async () => answering(undefined), TypeError)
+      },
+      'throws at start where the binding is missing, or for a period that Cloudflare has not': () => {
+        assert.throws(() => rateLimitBinding(undefined as never, { periodSeconds: 60 }), {
+          name: 'TypeError',
+          message: /binding is missing.*ratelimits/,
+        })
+        for (const periodSeconds of [0, 1, 30, 61, '60', undefined])
+          assert.throws(() => rateLimitBinding(LIMITER, { periodSeconds: periodSeconds as never }), {
+            name: 'RangeError',
+            message: /periodSeconds must be 10 or 60/,
+          })
       },
     }),
   ]

@@ -30,4 +30,13 @@ export const cloudflareNames: readonly { readonly name: string }[] = [
   {
     name: 'kv > rateLimit() and security() refuse it at start, and name themselves, the store and what to use instead',
   },
+  {
+    name: 'rate-limit binding > rateLimitBinding() admits 5 of a key and refuses the sixth, whatever another key does',
+  },
+  {
+    name: 'rate-limit binding > rateLimitBinding() admits only where success is true itself, and tells a failure as one',
+  },
+  {
+    name: 'rate-limit binding > rateLimitBinding() throws at start where the binding is missing, or for a period that Cloudflare has not',
+  },
 ]

@@ -23,6 +23,7 @@ const miniflare = new Miniflare({
   host: '127.0.0.1',
   port: 0,
   kvNamespaces: ['KV'],
+  ratelimits: { LIMITER: { namespace_id: '1', simple: { limit: 5, period: 60 } } },
   durableObjects: { OBJECT: { className: 'TestObject', useSQLite: true } },
 })
 try {

@@ -2,12 +2,19 @@ import { bucketCases } from './conformance/buckets.ts'
 import type { StoreCase, StoreHarness } from './conformance/case.ts'
 import { keyCases } from './conformance/keys.ts'
 import { recordCases } from './conformance/records.ts'
+import { scheduleCases } from './conformance/schedules.ts'
 import { singleUseCases } from './conformance/single-use.ts'
 
 export type { StoreCase, StoreHarness } from './conformance/case.ts'
 
 /** The store contract as cases. They need no test runner: a case that fails rejects. */
-export const storeCases: readonly StoreCase[] = [...recordCases, ...keyCases, ...singleUseCases, ...bucketCases]
+export const storeCases: readonly StoreCase[] = [
+  ...recordCases,
+  ...keyCases,
+  ...singleUseCases,
+  ...bucketCases,
+  ...scheduleCases,
+]
 
 /** The cases that a harness must meet: all that its consistency, its `reopen` and its `another` call for. */
 export function casesFor(harness: StoreHarness): readonly StoreCase[] {

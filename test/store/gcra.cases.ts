@@ -1,44 +1,12 @@
 import { strict as assert } from 'node:assert'
 import fc from 'fast-check'
+import { decideByTokens, TokenBucket } from '../../src/store/conformance/token-bucket.ts'
 import { type Bucket, type BucketState, checkCharges, decide, makeRate, type Rate, step } from '../../src/store/gcra.ts'
 import { type Case, cases } from '../cases.ts'
 
 const START = 1_780_000_000_000
 const HOUR = 3_600_000
 const RUNS = { seed: 7, numRuns: 200 }
-
-/** GCRA in whole 1/quota microseconds, without any rounding: written from ITU-T I.371, not from our step. */
-class Reference {
-  readonly #quota: bigint
-  readonly #period: bigint
-  readonly #limit: bigint
-  #tat = 0n
-
-  constructor(rate: Rate) {
-    this.#quota = BigInt(rate.quota)
-    this.#period = BigInt(rate.periodUs)
-    this.#limit = BigInt(rate.burst) * this.#period
-  }
-
-  charge(cost: number, nowMs: number): boolean {
-    const now = this.#now(nowMs)
-    const from = this.#tat > now ? this.#tat : now
-    const to = from + BigInt(cost) * this.#period
-    if (cost > 0 && to - now > this.#limit) return false
-    this.#tat = to > now ? to : now
-    return true
-  }
-
-  remaining(nowMs: number): number {
-    const now = this.#now(nowMs)
-    const ahead = this.#tat > now ? this.#tat - now : 0n
-    return Number((this.#limit - ahead) / this.#period)
-  }
-
-  #now(nowMs: number): bigint {
-    return BigInt(Math.floor(nowMs * 1000)) * this.#quota
-  }
-}
 
 /** One bucket that is charged again and again. */
 class Meter {
@@ -61,6 +29,9 @@ class Meter {
   }
 }
 
+/** Any share alike: of `fc.double` most would be next to nothing. */
+const between = (least: number, greatest: number): fc.Arbitrary<number> =>
+  fc.integer({ min: least * 1e6, max: greatest * 1e6 }).map((millionths) => millionths / 1e6)
 const rates = fc
   .tuple(fc.integer({ min: 1, max: 5000 }), fc.integer({ min: 1, max: 86_400 }), fc.integer({ min: 1, max: 5000 }))
   .filter(([quota, period, burst]) => (burst / quota) * period < 366 * 86_400)
@@ -68,14 +39,25 @@ const rates = fc
 const oddRates = fc
   .tuple(fc.integer({ min: 1, max: 97 }), fc.integer({ min: 1, max: 1_000_000 }), fc.integer({ min: 1, max: 20 }))
   .map(([quota, periodUs, burst]) => makeRate(quota, periodUs / 1e6, burst))
-const anyRate = fc.oneof(rates, oddRates)
+/** Primes up to where a quota times its burst no longer has an exact number, over periods that they do not divide. */
+const hugeRates = fc
+  .tuple(
+    fc.constantFrom(2, 7, 97, 999_983, 94_906_249, 1_099_511_627_791, 4_503_599_627_370_449),
+    fc.integer({ min: 1, max: 366 * 86_400 * 1e6 }),
+    between(0, 1),
+  )
+  .map(([quota, periodUs, share]) => {
+    const most = Math.min(Number.MAX_SAFE_INTEGER / quota - 1, (quota / periodUs) * 3e13)
+    return makeRate(quota, periodUs / 1e6, Math.max(1, Math.floor(share * most)))
+  })
+const anyRate = fc.oneof(rates, oddRates, hugeRates)
 
 /** Costs as shares of the burst and pauses as shares of what refills it, so that schedules run near the limit. */
 const schedule = (least: number) =>
   fc.array(
     fc.record({
-      share: fc.double({ min: least, max: 0.7, noNaN: true }),
-      pause: fc.double({ min: 0, max: 0.5, noNaN: true }),
+      share: between(least, 0.7),
+      pause: between(0, 0.5),
     }),
     {
       minLength: 1,
@@ -89,6 +71,15 @@ function costOf(rate: Rate, share: number): number {
 
 function pauseMs(rate: Rate, share: number): number {
   return Math.round(((share * rate.burst * rate.periodUs) / rate.quota / 1000) * 8) / 8
+}
+
+function most(a: bigint, b: bigint): bigint {
+  return a > b ? a : b
+}
+
+/** Milliseconds that read as this microsecond: its middle, as its beginning may have no exact number. */
+function instant(us: number): number {
+  return (us + 0.5) / 1000
 }
 
 export const gcraCases: readonly Case[] = [
@@ -131,26 +122,26 @@ export const gcraCases: readonly Case[] = [
       const bucket = Object.freeze({ tatUs: START * 1000 + 5, rest: 3 })
       step(bucket, Object.freeze(makeRate(7, 60)), 1, START)
     },
-    'decides as the reference does, refunds included': () => {
+    'decides as an exact token bucket does and tells its state, refunds included': () => {
       fc.assert(
         fc.property(anyRate, schedule(-0.4), (rate, schedules) => {
           const meter = new Meter(rate)
-          const reference = new Reference(rate)
+          const bucket = new TokenBucket(rate)
           let now = START
           for (const { share, pause } of schedules) {
             now += pauseMs(rate, pause)
             const cost = costOf(rate, share)
             const { admitted, state } = meter.charge(cost, now)
-            assert.equal(admitted, reference.charge(cost, now))
-            assert.equal(state.remaining, reference.remaining(now))
+            bucket.advance(now)
+            assert.deepEqual({ admitted, states: [state] }, decideByTokens([bucket], [cost]))
           }
         }),
         RUNS,
       )
     },
-    'never admits more than burst + rate · t in any window': () => {
+    'never admits more than burst + rate · t in any window, and what was given back in it': () => {
       fc.assert(
-        fc.property(anyRate, schedule(0), (rate, schedules) => {
+        fc.property(anyRate, schedule(-0.4), (rate, schedules) => {
           const meter = new Meter(rate)
           const made: { at: number; cost: number }[] = []
           let now = START
@@ -160,13 +151,37 @@ export const gcraCases: readonly Case[] = [
             if (meter.charge(cost, now).admitted) made.push({ at: now, cost })
           }
           for (const [i, first] of made.entries()) {
-            let sum = 0n
+            let spent = 0n
+            let returned = 0n
             for (const { at, cost } of made.slice(i)) {
-              sum += BigInt(cost)
+              if (cost > 0) spent += BigInt(cost)
+              else returned -= BigInt(cost)
               const windowUs = BigInt(Math.floor(at * 1000) - Math.floor(first.at * 1000))
               const period = BigInt(rate.periodUs)
-              assert.ok(sum * period <= BigInt(rate.burst) * period + windowUs * BigInt(rate.quota))
+              assert.ok(spent * period <= (BigInt(rate.burst) + returned) * period + windowUs * BigInt(rate.quota))
             }
+          }
+        }),
+        RUNS,
+      )
+    },
+    'admits at the microsecond at which a charge fits, not one before': () => {
+      fc.assert(
+        fc.property(anyRate, schedule(0), (rate, schedules) => {
+          const meter = new Meter(rate)
+          let nowUs = START * 1000
+          let owed = 0n
+          for (const { share, pause } of schedules) {
+            const cost = costOf(rate, share)
+            const passedUs = Math.floor(pauseMs(rate, pause) * 1000)
+            nowUs += passedUs
+            owed = most(0n, owed - BigInt(passedUs) * BigInt(rate.quota))
+            const lacking = owed + BigInt(cost - rate.burst) * BigInt(rate.periodUs)
+            const waitUs = Number(most(0n, (lacking + BigInt(rate.quota) - 1n) / BigInt(rate.quota)))
+            if (waitUs > 0) assert.equal(meter.charge(cost, instant(nowUs + waitUs - 1)).admitted, false)
+            assert.equal(meter.charge(cost, instant(nowUs + waitUs)).admitted, true)
+            nowUs += waitUs
+            owed = most(0n, owed - BigInt(waitUs) * BigInt(rate.quota)) + BigInt(cost) * BigInt(rate.periodUs)
           }
         }),
         RUNS,
@@ -198,21 +213,37 @@ export const gcraCases: readonly Case[] = [
     'never leaves more than the burst, never less than nothing, under any clock': () => {
       const jump = fc.oneof(fc.integer({ min: -HOUR, max: HOUR }), fc.integer({ min: -20, max: 20 }))
       fc.assert(
-        fc.property(
-          anyRate,
-          fc.array(fc.tuple(jump, fc.double({ min: -0.5, max: 0.9, noNaN: true })), { maxLength: 60 }),
-          (rate, moves) => {
-            const meter = new Meter(rate)
-            let now = START
-            for (const [ms, share] of moves) {
-              now += ms
-              const { remaining, resetAfterMs } = meter.charge(costOf(rate, share), now).state
-              assert.ok(Number.isSafeInteger(remaining) && remaining >= 0 && remaining <= rate.burst)
-              const longest = Math.max(rate.periodUs, rate.toleranceUs) / 1000 + 60_001
-              assert.ok(resetAfterMs >= 0 && resetAfterMs <= longest)
-            }
-          },
-        ),
+        fc.property(anyRate, fc.array(fc.tuple(jump, between(-0.5, 0.9)), { maxLength: 60 }), (rate, moves) => {
+          const meter = new Meter(rate)
+          let now = START
+          for (const [ms, share] of moves) {
+            now += ms
+            const { remaining, resetAfterMs } = meter.charge(costOf(rate, share), now).state
+            assert.ok(Number.isSafeInteger(remaining) && remaining >= 0 && remaining <= rate.burst)
+            const longest = Math.max(rate.periodUs, rate.toleranceUs) / 1000 + 60_001
+            assert.ok(resetAfterMs >= 0 && resetAfterMs <= longest)
+          }
+        }),
+        RUNS,
+      )
+    },
+    'gives no unit when the clock goes back, and has nobody wait longer than for a whole refill and a minute': () => {
+      const back = fc.oneof(fc.integer({ min: 1, max: 200_000 }), fc.integer({ min: 1, max: 400 * 24 * HOUR }))
+      const ahead = fc.oneof(fc.integer({ min: -HOUR, max: 2e8 }), fc.integer({ min: 0, max: 4e13 }))
+      fc.assert(
+        fc.property(anyRate, back, ahead, fc.nat(), between(0, 1), (rate, ...drawn) => {
+          const [backMs, aheadUs, rest, share] = drawn
+          const bucket = { tatUs: START * 1000 + aheadUs, rest: rest % rate.quota }
+          const cost = Math.max(1, costOf(rate, share))
+          const before = step(bucket, rate, cost, START).untouched
+          const now = START - backMs
+          const { untouched, pulled } = step(bucket, rate, cost, now)
+          assert.ok(untouched.remaining <= before.remaining)
+          const longestMs = Math.ceil(Math.max(rate.periodUs, rate.toleranceUs) / 1000) + 60_001
+          assert.ok(untouched.retryAfterMs! <= longestMs && untouched.resetAfterMs <= longestMs)
+          const later = step(pulled ?? bucket, rate, cost, now + untouched.retryAfterMs!)
+          assert.equal(later.admitted, true)
+        }),
         RUNS,
       )
     },
@@ -224,12 +255,37 @@ export const gcraCases: readonly Case[] = [
       assert.equal(meter.charge(1, START - HOUR + 6_000).admitted, true)
       assert.equal(meter.charge(1, START - HOUR + 6_000).admitted, false)
     },
-    'leaves a bucket alone that lies period + 60 s ahead, and pulls in one a microsecond further': () => {
-      const rate = makeRate(10, 60)
-      const nowUs = START * 1000
-      assert.equal(step({ tatUs: nowUs + 120_000_000, rest: 0 }, rate, 1, START).pulled, null)
-      const { pulled, admitted } = step({ tatUs: nowUs + 120_000_001, rest: 0 }, rate, 1, START)
-      assert.deepEqual([pulled, admitted], [{ tatUs: nowUs + 60_000_000, rest: 0 }, false])
+    'leaves a bucket alone that lies a period or a whole refill and 60 s ahead, and pulls in one a microsecond further':
+      () => {
+        const nowUs = START * 1000
+        for (const [burst, longestUs] of [
+          [2, 120_000_000],
+          [10, 120_000_000],
+          [20, 180_000_000],
+        ] as const) {
+          const rate = makeRate(10, 60, burst)
+          assert.equal(step({ tatUs: nowUs + longestUs, rest: 0 }, rate, 1, START).pulled, null)
+          const { pulled, admitted } = step({ tatUs: nowUs + longestUs + 1, rest: 0 }, rate, 1, START)
+          assert.deepEqual([pulled, admitted], [{ tatUs: nowUs + burst * 6_000_000, rest: 0 }, false])
+        }
+      },
+    'counts a unit that is whole, and none that lacks the least fraction': () => {
+      fc.assert(
+        fc.property(anyRate, between(0, 1), (rate, share) => {
+          const units = Math.max(1, Math.floor(share * rate.burst))
+          const owed = BigInt(rate.burst - units) * BigInt(rate.periodUs)
+          for (const [more, left] of [
+            [0n, units],
+            [1n, units - 1],
+          ] as const) {
+            const tatUs = START * 1000 + Number((owed + more) / BigInt(rate.quota))
+            const bucket = { tatUs, rest: Number((owed + more) % BigInt(rate.quota)) }
+            assert.equal(step(bucket, rate, 0, START).untouched.remaining, left)
+            assert.equal(step(bucket, rate, units, START).admitted, more === 0n)
+          }
+        }),
+        RUNS,
+      )
     },
     'reads a rest of another quota as a microsecond': () => {
       const bucket = { tatUs: START * 1000 + 10, rest: 99 }
@@ -242,6 +298,31 @@ export const gcraCases: readonly Case[] = [
     },
   }),
   ...cases('decide()', {
+    'makes all of several charges or none, each as an exact token bucket would': () => {
+      fc.assert(
+        fc.property(
+          fc.array(anyRate, { minLength: 2, maxLength: 4 }),
+          fc.array(fc.tuple(between(0, 0.6), fc.infiniteStream(fc.nat(9))), {
+            maxLength: 30,
+          }),
+          (several, turns) => {
+            const kept = new Map<string, Bucket>()
+            const buckets = several.map((rate) => new TokenBucket(rate))
+            let now = START
+            for (const [pause, draws] of turns) {
+              now += pauseMs(several[draws.next().value! % several.length]!, pause)
+              const costs = several.map((rate) => costOf(rate, (draws.next().value! - 3) / 9))
+              const charges = several.map((rate, i) => ({ name: `${i}`, rate, cost: costs[i]! }))
+              const made = decide(charges, now, (name) => kept.get(name) ?? null)
+              for (const [i, bucket] of made.buckets.entries()) if (bucket !== null) kept.set(`${i}`, bucket)
+              for (const bucket of buckets) bucket.advance(now)
+              assert.deepEqual(made.decision, decideByTokens(buckets, costs))
+            }
+          },
+        ),
+        RUNS,
+      )
+    },
     'keeps nothing of a refused call': () => {
       const rate = makeRate(1, 60)
       const { decision, buckets } = decide(

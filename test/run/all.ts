@@ -28,6 +28,7 @@ import { layerCases } from '../layer.cases.ts'
 import { limiterCasesOf } from '../limit/every-store.ts'
 import { failureCases } from '../limit/failure.cases.ts'
 import { limitFieldsCases } from '../limit/fields.cases.ts'
+import { floodCases } from '../limit/flood.cases.ts'
 import { limitMiddlewareCases } from '../limit/middleware.cases.ts'
 import { quotaCases } from '../limit/quota.cases.ts'
 import { reservationCases } from '../limit/reservation.cases.ts'
@@ -91,6 +92,7 @@ export const portableCases: readonly Case[] = [
   ...pathCases,
   ...limitFieldsCases,
   ...limitMiddlewareCases,
+  ...floodCases,
   ...quotaCases,
   ...severalQuotasCases,
   ...reservationCases,

@@ -13,6 +13,7 @@ import { Hono } from 'hono'
 import { pathFault } from '../../src/http/path.ts'
 import { Client } from '../flow/client.ts'
 import { RUNTIMES, startProvider, startServer } from '../flow/servers.ts'
+import { floodJobs } from './floods.ts'
 import type { Job } from './job.ts'
 import { raceJobs } from './races.ts'
 import type { Random } from './random.ts'
@@ -165,6 +166,7 @@ export const jobs: readonly Job[] = [
       }
     },
   },
+  ...floodJobs,
   ...raceJobs,
 ]
 

@@ -26,7 +26,7 @@ export const scheduleCases: readonly StoreCase[] = [
   atomicCase('random charges and refunds are decided as by an exact token bucket', async ({ store, clock }) => {
     for (const [i, rate] of RATES.entries()) {
       const schedule = new Schedule(store, clock, [rate], i)
-      for (let turn = 0; turn < 32; turn++) {
+      for (let turn = 0; turn < 26; turn++) {
         schedule.pause()
         await schedule.charge()
       }

@@ -59,6 +59,7 @@ export interface RateLimiter extends MiddlewareHandler<KitEnv> {
 }
 
 const STAND_IN_ENTRIES = 100_000
+const TIER_DEADLINE_MS = 250
 
 /**
  * Limits requests exactly, by GCRA: a quota of 100 a minute lets 100 through at once and then one every 0.6 s, however
@@ -255,7 +256,24 @@ function askTier(
   } catch {
     admits = fail()
   }
-  return isPending(admits) ? admits.then((yes) => yes, fail).then(go) : go(admits)
+  return isPending(admits)
+    ? inTime(admits)
+        .then((yes) => yes, fail)
+        .then(go)
+    : go(admits)
+}
+
+async function inTime(admits: PromiseLike<boolean>): Promise<boolean> {
+  const late = Promise.withResolvers<never>()
+  const timer = setTimeout(
+    () => late.reject(new StoreOutage('The first tier did not answer in time.')),
+    TIER_DEADLINE_MS,
+  )
+  try {
+    return await Promise.race([admits, late.promise])
+  } finally {
+    clearTimeout(timer)
+  }
 }
 
 /** What a failed request reserved goes back, unless its handler settled it. */

@@ -1,4 +1,5 @@
 import { strict as assert } from 'node:assert'
+import { Hono } from 'hono'
 import { durableObjectStore, HinobanObject } from '../../adapters/cloudflare/durable-object.ts'
 import { kvStore } from '../../adapters/cloudflare/kv.ts'
 import { platform } from '../../adapters/cloudflare/platform.ts'
@@ -9,6 +10,7 @@ import { security } from '../../src/security.ts'
 import type { StoreHarness } from '../../src/store/conformance.ts'
 import { type AtomicStore, type Store, StoreOutage } from '../../src/store/contract.ts'
 import { makeRate } from '../../src/store/gcra.ts'
+import { memoryStore } from '../../src/store/memory.ts'
 import { type Case, cases } from '../cases.ts'
 import { limiterCasesOf } from '../limit/every-store.ts'
 import { anomalies } from '../race/linearizable.ts'
@@ -260,6 +262,26 @@ export function cloudflareCases({ OBJECT, KV, LIMITER }: Bindings): readonly Cas
         assert.deepEqual(answers, [true, true, true, true, true, false, false])
         assert.deepEqual(await ask(crypto.randomUUID(), 1), [true])
         assert.equal(tier.periodSeconds, 60)
+      },
+      'in front of rateLimit() refuses what the exact limit would still let pass, and nobody else': async () => {
+        const firstTier = rateLimitBinding(LIMITER, { periodSeconds: 60 })
+        let minute: number
+        let statuses: number[]
+        let refused: Response | null = null
+        do {
+          minute = Math.floor(Date.now() / 60_000)
+          statuses = []
+          const app = new Hono().use(security({ platform, store: memoryStore(), events: [] }))
+          app.get('/', rateLimit({ quota: 100, periodSeconds: 60, by: () => tenant, firstTier }), (c) => c.text('ok'))
+          const tenant = crypto.randomUUID()
+          for (let i = 0; i < 7; i++) {
+            const answer = await app.request('/')
+            statuses.push(answer.status)
+            if (answer.status === 429) refused = answer
+          }
+        } while (Math.floor(Date.now() / 60_000) !== minute)
+        assert.deepEqual(statuses, [200, 200, 200, 200, 200, 429, 429])
+        assert.equal(refused!.headers.get('retry-after'), '60')
       },
       'admits only where success is true itself, and tells a failure as one': async () => {
         const answering = (outcome: unknown) =>

@@ -34,6 +34,9 @@ export const cloudflareNames: readonly { readonly name: string }[] = [
     name: 'rate-limit binding > rateLimitBinding() admits 5 of a key and refuses the sixth, whatever another key does',
   },
   {
+    name: 'rate-limit binding > rateLimitBinding() in front of rateLimit() refuses what the exact limit would still let pass, and nobody else',
+  },
+  {
     name: 'rate-limit binding > rateLimitBinding() admits only where success is true itself, and tells a failure as one',
   },
   {

@@ -26,6 +26,15 @@ export {
   SetupError,
 } from './kit.ts'
 export { emit } from './layer.ts'
+export { foldAccount } from './limit/account.ts'
+export {
+  type Attempt,
+  type Lockout,
+  type LockoutOptions,
+  type LockoutState,
+  type LockoutSubject,
+  lockout,
+} from './limit/lockout-middleware.ts'
 export { type RateLimiter, type RateLimitOptions, rateLimit } from './limit/middleware.ts'
 export type { Counted, LimitPeek } from './limit/peek.ts'
 export { QUOTAS } from './limit/presets.ts'

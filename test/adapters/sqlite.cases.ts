@@ -10,7 +10,9 @@ import { type ImmediateStore, type Store, StoreOutage } from '../../src/store/co
 import { makeRate } from '../../src/store/gcra.ts'
 import { type Case, cases } from '../cases.ts'
 import { limiterCasesOf } from '../limit/every-store.ts'
+import { holdsOn } from '../limit/lockout-script.ts'
 import { conformanceOf } from '../store/conformance.cases.ts'
+import { StoppedClock } from '../support/fixtures.ts'
 
 const START = 1_780_000_000_000
 const HOUR = 3_600_000
@@ -59,6 +61,20 @@ function sqliteHarness(): StoreHarness {
 export const sqliteCases: readonly Case[] = [
   ...conformanceOf('sqlite', sqliteHarness()),
   ...limiterCasesOf('sqlite', sqliteHarness()),
+  ...cases('PPL-3 on sqlite', {
+    'the fifth wrong password locks, over a restart too, until the lock ends': async () => {
+      const folder = mkdtempSync(join(tmpdir(), 'hinoban-'))
+      const clock = new StoppedClock(START)
+      const open = (): ImmediateStore => sqliteStore({ path: join(folder, 'state.db'), clock })
+      const store = open()
+      try {
+        await holdsOn(store, open, clock)
+      } finally {
+        store.close()
+        rmSync(folder, { recursive: true })
+      }
+    },
+  }),
   ...cases('sqliteStore()', {
     'throws RangeError for what is no plain path': () => {
       for (const path of ['', ':memory:', 'file:state.db?mode=memory']) {

@@ -25,10 +25,13 @@ import { hostsCases } from '../http/hosts.cases.ts'
 import { pathCases } from '../http/path.cases.ts'
 import { kitCases } from '../kit.cases.ts'
 import { layerCases } from '../layer.cases.ts'
+import { accountCases } from '../limit/account.cases.ts'
 import { limiterCasesOf } from '../limit/every-store.ts'
 import { failureCases } from '../limit/failure.cases.ts'
 import { limitFieldsCases } from '../limit/fields.cases.ts'
 import { floodCases } from '../limit/flood.cases.ts'
+import { lockCases } from '../limit/lock.cases.ts'
+import { lockoutCases } from '../limit/lockout.cases.ts'
 import { limitMiddlewareCases } from '../limit/middleware.cases.ts'
 import { quotaCases } from '../limit/quota.cases.ts'
 import { reservationCases } from '../limit/reservation.cases.ts'
@@ -93,6 +96,9 @@ export const portableCases: readonly Case[] = [
   ...limitFieldsCases,
   ...limitMiddlewareCases,
   ...floodCases,
+  ...accountCases,
+  ...lockCases,
+  ...lockoutCases,
   ...quotaCases,
   ...severalQuotasCases,
   ...reservationCases,

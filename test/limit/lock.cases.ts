@@ -1,0 +1,76 @@
+import { strict as assert } from 'node:assert'
+import fc from 'fast-check'
+import { makeLock } from '../../src/limit/lock.ts'
+import { forgive, tryOnce } from '../../src/limit/lockout.ts'
+import { memoryStore } from '../../src/store/memory.ts'
+import { type Case, cases } from '../cases.ts'
+import { StoppedClock } from '../support/fixtures.ts'
+
+const NUMBERS = { failures: 5, lockSeconds: 900, maxLockSeconds: 86_400 }
+const DAY = 86_400_000
+const WHO = 'lockout:203.0.113.9 bob'
+
+/** Guesses for some days, waiting after each as told, and until a lock ends. How many were let through, and how many locks. */
+async function guess(days: number, wait: (guesses: number) => number, twin = false) {
+  const clock = new StoppedClock()
+  const store = memoryStore({ clock })
+  const lock = makeLock('test', NUMBERS)
+  const end = clock.now() + days * DAY
+  let guesses = 0
+  let locks = 0
+  while (clock.now() < end) {
+    const tried = await tryOnce(store, WHO, lock)
+    if (tried.began) locks++
+    if (tried.type === 'locked') {
+      clock.advance(tried.lockedMs)
+      continue
+    }
+    clock.advance(wait(++guesses))
+    if (!twin || tried.seen.left !== 1) continue
+    const own = await tryOnce(store, WHO, lock)
+    if (own.type === 'counted') await forgive(store, WHO, lock, own)
+  }
+  return { guesses, locks }
+}
+
+export const lockCases: readonly Case[] = [
+  ...cases('lockout()', {
+    'lets nobody guess oftener than twice the failures in the longest lock, however guesses are spaced': async () => {
+      const bound = (days: number): number => 5 * (7 + 2 + 2 * days)
+      assert.deepEqual(await guess(1, () => 1), { guesses: 35, locks: 7 })
+      const paced = await guess(20, () => DAY / 5)
+      assert.ok(paced.guesses <= 101 && paced.locks === 0, JSON.stringify(paced))
+      const spaces = fc.array(fc.oneof(fc.nat(10), fc.nat(3_600_000), fc.constant(DAY / 5), fc.nat(2 * DAY)), {
+        minLength: 1,
+        maxLength: 12,
+      })
+      for (const waits of fc.sample(spaces, { seed: 11, numRuns: 200 })) {
+        const { guesses } = await guess(20, (i) => waits[i % waits.length]! + 1)
+        assert.ok(guesses <= bound(20), `${guesses} after ${waits}`)
+      }
+    },
+    'forgives ten times a day, so that a twin of the account buys its owner few guesses': async () => {
+      const { guesses } = await guess(30, () => 1, true)
+      assert.ok(guesses <= 5 * (7 + 2 + 2 * 30) + 4 * (10 + 10 * 30), String(guesses))
+    },
+  }),
+  ...cases('PPL-3', {
+    '100,000 invented names leave a small store serving, and the lock of who guesses standing': async () => {
+      const clock = new StoppedClock()
+      const store = memoryStore({ clock, maxEntries: 2000 })
+      const lock = makeLock('test', NUMBERS)
+      for (let i = 0; i < 5; i++) await tryOnce(store, WHO, lock)
+      clock.advance(899_000)
+      for (let i = 0; i < 100_000; i++) {
+        const partition = `lockout:203.0.113.${i % 2 ? 9 : 77} invented${i}`
+        for (let failure = i % 4; failure >= 0; failure--) {
+          assert.equal((await tryOnce(store, partition, lock)).type, 'counted')
+        }
+        if (i % 5000 === 0) {
+          assert.deepEqual(await tryOnce(store, WHO, lock), { type: 'locked', began: false, lockedMs: 1000 })
+        }
+      }
+      assert.equal((await tryOnce(store, 'lockout:198.51.100.1 bob', lock)).type, 'counted')
+    },
+  }),
+]

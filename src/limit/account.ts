@@ -18,7 +18,7 @@ const IDEOGRAPHIC_STOP = /\u3002/g
 export function foldAccount(account: string): string {
   // By way of the small letters: a capital sharp s has no other capital. And back from capitals, stripped before, so that
   // whether a sigma ends a word does not hang on what is not seen.
-  const capitals = account.toWellFormed().normalize('NFKD').toLowerCase().toUpperCase().normalize('NFKD')
+  const capitals = account.toWellFormed().normalize('NFKD').toLowerCase().toUpperCase()
   const folded = capitals.replace(UNSEEN, '').replace(IDEOGRAPHIC_STOP, '.').toLowerCase()
   let end = folded.length
   while (folded[end - 1] === '.') end--

@@ -93,7 +93,8 @@ const OWNER = 'lockout()'
  * Locks a client out of an account after some failures, for a time that doubles with each lock. Client and account lock as a
  * pair: nobody can lock out somebody behind another address, nor do failures at one account touch another. Of any number of
  * attempts at once no more than `failures` are let through, and each counts before it is checked: a handler that throws, a client
- * that hangs up, a process that dies give nothing back. `attempt` tells the same of accounts that exist and others.
+ * that hangs up, a process that dies give nothing back. So a client that proves itself many times at once wants a key in place of
+ * a log-in. Clients whose address is unknown count as one. `attempt` tells the same of accounts that exist and others.
  * When the store fails, the request gets 503 and is not let through.
  *
  * Spellings that may mean one account share its lock: see {@link foldAccount}. Where two accounts of yours fold alike, each

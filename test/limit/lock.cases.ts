@@ -2,6 +2,8 @@ import { strict as assert } from 'node:assert'
 import fc from 'fast-check'
 import { makeLock } from '../../src/limit/lock.ts'
 import { forgive, tryOnce } from '../../src/limit/lockout.ts'
+import type { AtomicStore } from '../../src/store/contract.ts'
+import type { Charge, Decision } from '../../src/store/gcra.ts'
 import { memoryStore } from '../../src/store/memory.ts'
 import { type Case, cases } from '../cases.ts'
 import { StoppedClock } from '../support/fixtures.ts'
@@ -22,7 +24,7 @@ async function guess(days: number, wait: (guesses: number) => number, twin = fal
     const tried = await tryOnce(store, WHO, lock)
     if (tried.began) locks++
     if (tried.type === 'locked') {
-      clock.advance(tried.lockedMs)
+      clock.advance(Math.max(1, tried.lockedMs))
       continue
     }
     clock.advance(wait(++guesses))
@@ -52,6 +54,48 @@ export const lockCases: readonly Case[] = [
     'forgives ten times a day, so that a twin of the account buys its owner few guesses': async () => {
       const { guesses } = await guess(30, () => 1, true)
       assert.ok(guesses <= 5 * (7 + 2 + 2 * 30) + 4 * (10 + 10 * 30), String(guesses))
+    },
+  }),
+  ...cases('a lock', {
+    'is not shortened nor doubled by one that was to begin earlier and comes late': () => {
+      const clock = new StoppedClock()
+      const store = memoryStore({ clock })
+      const lock = makeLock('test', NUMBERS)
+      const early = lock.read(store.consume(WHO, lock.look))
+      for (const level of [3, 0]) {
+        const late = lock.begin({ ...early, level })
+        assert.equal(store.consume(WHO, late).admitted, level === 3)
+        assert.equal(lock.read(store.consume(WHO, lock.look)).lockedMs, 7_200_000)
+      }
+    },
+    'that could not begin lets its attempt through no more than one that began': async () => {
+      const store = memoryStore()
+      const lock = makeLock('test', NUMBERS)
+      const refusing = (charges: readonly Charge[]): Decision => {
+        const begins = charges.some(({ name, cost }) => name.endsWith(':lock') && cost > 0)
+        return begins ? { ...store.consume(WHO, lock.look), admitted: false } : store.consume(WHO, charges)
+      }
+      const broken = { ...memoryStore(), consume: (_: string, charges: readonly Charge[]) => refusing(charges) }
+      const types: string[] = []
+      for (let i = 0; i < 6; i++) types.push((await tryOnce(broken as AtomicStore, WHO, lock)).type)
+      assert.deepEqual(types, ['counted', 'counted', 'counted', 'counted', 'locked', 'locked'])
+    },
+    'that was forgotten leaves nothing behind': async () => {
+      const clock = new StoppedClock()
+      const store = memoryStore({ clock })
+      const lock = makeLock('test', NUMBERS)
+      const forgiveSome = async (): Promise<number> => {
+        for (let times = 0; ; times++) {
+          const first = await tryOnce(store, WHO, lock)
+          const second = await tryOnce(store, WHO, lock)
+          if (first.type !== 'counted' || second.type !== 'counted') return times
+          await forgive(store, WHO, lock, second)
+        }
+      }
+      const fresh = await forgiveSome()
+      assert.ok(fresh >= 10 && fresh < 20, String(fresh))
+      store.consume(WHO, lock.forget)
+      assert.equal(await forgiveSome(), fresh)
     },
   }),
   ...cases('PPL-3', {

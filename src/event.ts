@@ -21,6 +21,7 @@ export type EventType =
   | 'limit.overloaded'
   | 'limit.overrun'
   | 'limit.refused'
+  | 'limit.reset'
   | 'path.refused'
   | 'store.lost'
   | 'store.outage'

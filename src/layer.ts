@@ -63,6 +63,20 @@ export function kitOf(c: Context, owner: string): Kit {
 }
 
 /**
+ * Has what goes wrong where a handler asks a layer for something answered as in the layer: an outage by 503, whether the
+ * handler awaits it or not.
+ *
+ * @throws {Problem} for whatever `run` throws.
+ */
+export async function orFault<T>(kit: Kit, run: () => PromiseLike<T>): Promise<T> {
+  try {
+    return await run()
+  } catch (error) {
+    throw kit.fault(error)
+  }
+}
+
+/**
  * Records an event from a handler.
  *
  * @throws {SetupError} when no layer of this package stands before.

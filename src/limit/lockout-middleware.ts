@@ -1,9 +1,10 @@
 import { addressBucket, makeAddress } from '../address.ts'
 import { type Kit, requireAtomic } from '../kit.ts'
-import { type Context, kitOf } from '../layer.ts'
+import { type Context, kitOf, orFault } from '../layer.ts'
 import type { AtomicStore } from '../store/contract.ts'
 import { foldAccount } from './account.ts'
 import { seconds } from './fields.ts'
+import { boundedStore } from './limiter-store.ts'
 import { doublings, isHeld, type Lock, type LockNumbers, makeLock } from './lock.ts'
 import { forgive, type Tried, tryOnce } from './lockout.ts'
 
@@ -78,13 +79,13 @@ export interface Lockout {
    *
    * @throws {RangeError} for an address that is none. @throws {Problem} 503 when the store fails.
    */
-  state(c: Context, subject: LockoutSubject): Promise<LockoutState>
+  peek(c: Context, subject: LockoutSubject): Promise<LockoutState>
   /**
    * Forgets what a client failed at an account, its locks among it; an event says so.
    *
    * @throws {RangeError} for an address that is none. @throws {Problem} 503 when the store fails.
    */
-  clear(c: Context, subject: LockoutSubject): Promise<void>
+  reset(c: Context, subject: LockoutSubject): Promise<void>
 }
 
 const OWNER = 'lockout()'
@@ -123,7 +124,7 @@ export function lockout(options: LockoutOptions): Lockout {
 
   /** A fold holds no space, so the client ends where it does. */
   const placeOf = (client: string, account: string): string => `lockout:${client} ${foldAccount(account)}`
-  const storeOf = (kit: Kit): AtomicStore => kit.store(OWNER, options.store)
+  const storeOf = (kit: Kit): AtomicStore => boundedStore(kit.store(OWNER, options.store))
   const lockOf = ({ account, address }: LockoutSubject): { readonly lock: Lock; readonly partition: string } => {
     if (address !== null) {
       return { lock: one, partition: placeOf(addressBucket(addressOf(address), ipv6Prefix), account) }
@@ -177,28 +178,19 @@ export function lockout(options: LockoutOptions): Lockout {
       const kit = kitOf(c, OWNER)
       return orFault(kit, () => attempt(kit, account))
     },
-    async state(c, subject) {
+    async peek(c, subject) {
       const kit = kitOf(c, OWNER)
       const { lock, partition } = lockOf(subject)
       const decision = await orFault(kit, async () => storeOf(kit).consume(partition, lock.look))
       const { lockedMs, left } = lock.read(decision)
       return { lockedForSeconds: seconds(lockedMs), failuresLeft: left }
     },
-    async clear(c, subject) {
+    async reset(c, subject) {
       const kit = kitOf(c, OWNER)
       const { lock, partition } = lockOf(subject)
       await orFault(kit, async () => storeOf(kit).consume(partition, lock.forget))
-      kit.emit({ type: 'limit.locked', level: 'info', reason: 'cleared', resource: name })
+      kit.emit({ type: 'limit.reset', level: 'info', reason: 'lockout', resource: name })
     },
-  }
-}
-
-/** Has what goes wrong in a handler answered as in a layer: an outage by 503. */
-async function orFault<T>(kit: Kit, run: () => Promise<T>): Promise<T> {
-  try {
-    return await run()
-  } catch (error) {
-    throw kit.fault(error)
   }
 }
 

@@ -1,8 +1,8 @@
 import type { MiddlewareHandler } from 'hono'
 import type { FirstTier } from '../first-tier.ts'
 import type { Kit, KitEnv, KitOptions } from '../kit.ts'
-import { type Context, layer, type StepAnswer } from '../layer.ts'
-import { type AtomicStore, type Awaitable, isPending, StoreOutage } from '../store/contract.ts'
+import { type Context, kitOf, layer, orFault, type StepAnswer } from '../layer.ts'
+import { type Awaitable, isPending, StoreOutage } from '../store/contract.ts'
 import type { RememberingStore } from '../store/denials.ts'
 import { memoryStore } from '../store/memory.ts'
 import { chargeAll, type PlacedCharge, type Verdict } from './charging.ts'
@@ -46,16 +46,16 @@ interface LimiterOptions extends KitOptions {
 /** What {@link rateLimit} takes besides the parts of a kit. */
 export type RateLimitOptions = LimiterOptions & (OneQuota | SeveralQuotas)
 
-/** The middleware, and what support staff and tests ask of it. */
+/** The middleware, and what support staff ask of it in a handler. */
 export interface RateLimiter extends MiddlewareHandler<KitEnv> {
   /**
    * What somebody has left, without taking any: one state for each quota.
    *
-   * @throws {TypeError} naming what `who` lacks. @throws {StoreOutage} when the store cannot tell.
+   * @throws {TypeError} naming what `who` lacks. @throws {Problem} 503 when the store cannot tell.
    */
-  peek(store: AtomicStore, who: Counted): Promise<readonly LimitPeek[]>
-  /** Makes somebody's quotas whole. @throws as `peek`. */
-  reset(store: AtomicStore, who: Counted): Promise<void>
+  peek(c: Context, who: Counted): Promise<readonly LimitPeek[]>
+  /** Makes somebody's quotas whole; an event says so. @throws as `peek`. */
+  reset(c: Context, who: Counted): Promise<void>
 }
 
 const STAND_IN_ENTRIES = 100_000
@@ -82,10 +82,11 @@ export function rateLimit(options: RateLimitOptions): RateLimiter {
     throw new TypeError("rateLimit(): onStoreFailure must be 'local', 'deny' or 'allow'.")
   }
   const policiesOf = readQuotas(options)
+  const storeOf = (kit: Kit) => limiterStore(kit.store('rateLimit()', options.store), kit.base.clock)
   let standIn: RememberingStore | null = null
 
   const decide = (kit: Kit, c: Context, policies: readonly Policy[], charges: readonly PlacedCharge[]): StepAnswer => {
-    const store = limiterStore(kit.store('rateLimit()', options.store), kit.base.clock)
+    const store = storeOf(kit)
     const fall = (error: unknown): StepAnswer => {
       const choice = dryRun ? 'allow' : onStoreFailure
       if (!(error instanceof StoreOutage) || choice === 'deny') throw error
@@ -134,8 +135,17 @@ export function rateLimit(options: RateLimitOptions): RateLimiter {
   })
   const policiesFor = (who: Counted): readonly Policy[] => (who.quotas ? makePolicies(who.quotas) : policiesOf(null))
   return Object.assign(handler, {
-    peek: (store: AtomicStore, who: Counted) => peekLimits(store, policiesFor(who), who, ipv6Prefix),
-    reset: (store: AtomicStore, who: Counted) => resetLimits(store, policiesFor(who), who, ipv6Prefix),
+    peek(c: Context, who: Counted) {
+      const kit = kitOf(c, 'rateLimit().peek()')
+      const policies = policiesFor(who)
+      return orFault(kit, () => peekLimits(storeOf(kit), policies, who, ipv6Prefix))
+    },
+    async reset(c: Context, who: Counted) {
+      const kit = kitOf(c, 'rateLimit().reset()')
+      const policies = policiesFor(who)
+      await orFault(kit, () => resetLimits(storeOf(kit), policies, who, ipv6Prefix))
+      for (const { name } of policies) kit.emit({ type: 'limit.reset', level: 'info', reason: 'quota', resource: name })
+    },
   })
 }
 

@@ -1,7 +1,6 @@
 import { addressBucket, makeAddress } from '../address.ts'
-import type { AtomicStore } from '../store/contract.ts'
+import type { RememberingStore } from '../store/denials.ts'
 import { chargeAll, type PlacedCharge } from './charging.ts'
-import { limiterStore } from './limiter-store.ts'
 import type { Policy, QuotaOptions } from './quota.ts'
 import { bucketOf, type CountedBy, subjectOfTexts } from './subject.ts'
 
@@ -31,13 +30,13 @@ export interface LimitPeek {
 
 /** As `RateLimiter.peek`. */
 export async function peekLimits(
-  store: AtomicStore,
+  store: RememberingStore,
   policies: readonly Policy[],
   who: Counted,
   ipv6Prefix: number,
 ): Promise<readonly LimitPeek[]> {
   const charges = policies.map((policy) => chargeFor(policy, who, ipv6Prefix, 0))
-  const { states } = await chargeAll(limiterStore(store), charges)
+  const { states } = await chargeAll(store, charges)
   return policies.map(({ name, quota }, i) => {
     const { remaining, resetAfterMs } = states[i]!
     return { policy: name, quota, remaining, resetAfterMs }
@@ -46,14 +45,16 @@ export async function peekLimits(
 
 /** As `RateLimiter.reset`. */
 export async function resetLimits(
-  store: AtomicStore,
+  store: RememberingStore,
   policies: readonly Policy[],
   who: Counted,
   ipv6Prefix: number,
 ): Promise<void> {
   // More than the burst makes any bucket whole, also one that a clock step left far ahead.
-  const charges = policies.map((policy) => chargeFor(policy, who, ipv6Prefix, -policy.rate.burst - 1))
-  await chargeAll(limiterStore(store), charges)
+  await chargeAll(
+    store,
+    policies.map((policy) => chargeFor(policy, who, ipv6Prefix, -policy.rate.burst - 1)),
+  )
 }
 
 function chargeFor(policy: Policy, who: Counted, ipv6Prefix: number, cost: number): PlacedCharge {

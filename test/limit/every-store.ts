@@ -7,7 +7,7 @@ import { security } from '../../src/security.ts'
 import type { StoreHarness } from '../../src/store/conformance.ts'
 import type { AtomicStore } from '../../src/store/contract.ts'
 import type { Case } from '../cases.ts'
-import { keepEvents, peer, StoppedClock, TestPlatform } from '../support/fixtures.ts'
+import { inHandler, keepEvents, peer, StoppedClock, TestPlatform } from '../support/fixtures.ts'
 
 const RACERS = 120
 
@@ -35,7 +35,10 @@ export function limiterCasesOf(subject: string, harness: StoreHarness): readonly
         })
         const ask = app(store, clock, (one) => one.get('/', limiter, (c) => c.text('ok')))
         assert.equal(passed(await race(ask, () => '203.0.113.9')), 7)
-        assert.deepEqual(remaining(await limiter.peek(store, { address: '203.0.113.9' })), [993, 0])
+        assert.deepEqual(
+          remaining(await inHandler({ store, clock }, (c) => limiter.peek(c, { address: '203.0.113.9' }))),
+          [993, 0],
+        )
       }),
     ),
     named(
@@ -55,7 +58,9 @@ export function limiterCasesOf(subject: string, harness: StoreHarness): readonly
         assert.equal(total, 50)
         let taken = 0
         for (let i = 0; i < 4; i++) {
-          const [client, all] = remaining(await limiter.peek(store, { address: `203.0.113.${i}` }))
+          const [client, all] = remaining(
+            await inHandler({ store, clock }, (c) => limiter.peek(c, { address: `203.0.113.${i}` })),
+          )
           assert.equal(all, 0)
           taken += 20 - client!
         }
@@ -73,7 +78,10 @@ export function limiterCasesOf(subject: string, harness: StoreHarness): readonly
           }),
         )
         assert.equal(passed(await race(ask, () => '203.0.113.9')), RACERS)
-        assert.deepEqual(remaining(await limiter.peek(store, { address: '203.0.113.9' })), [10_000 - 30 * RACERS])
+        assert.deepEqual(
+          remaining(await inHandler({ store, clock }, (c) => limiter.peek(c, { address: '203.0.113.9' }))),
+          [10_000 - 30 * RACERS],
+        )
       }),
     ),
   ]

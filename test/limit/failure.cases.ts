@@ -215,6 +215,7 @@ export const failureCases: readonly Case[] = [
             throw new Error('down')
           },
           () => Promise.reject(new Error('down')),
+          () => HANGS,
         ]
         for (const admits of tiers) {
           const { app } = secured()

@@ -5,7 +5,7 @@ import { meter, settle } from '../../src/limit/settle.ts'
 import { type AtomicStore, StoreOutage } from '../../src/store/contract.ts'
 import { memoryStore } from '../../src/store/memory.ts'
 import { type Case, cases } from '../cases.ts'
-import { peer, quietly, secured, storeOver, streamOf } from '../support/fixtures.ts'
+import { inHandler, keepEvents, peer, quietly, secured, storeOver, streamOf } from '../support/fixtures.ts'
 
 const ME = '203.0.113.9'
 const TOKENS: RateLimitOptions = { quota: 1000, periodSeconds: 1000, name: 'tokens', reserve: 400 }
@@ -21,7 +21,7 @@ function setUp(
   const limiter = rateLimit(options)
   made.app.get('/', limiter, handler)
   const store = given ?? made.store
-  const left = async () => (await limiter.peek(store, { address: ME }))[0]!.remaining
+  const left = async () => (await inHandler({ ...made, store }, (c) => limiter.peek(c, { address: ME })))[0]!.remaining
   const ask = async (init: RequestInit = {}) => made.app.request('/', init, peer(ME))
   return { ...made, limiter, store, left, ask }
 }
@@ -60,13 +60,15 @@ export const reservationCases: readonly Case[] = [
       const costs = [Number.NaN, -1, 1.5, Number.POSITIVE_INFINITY, '1', null, undefined, {}, 2 ** 53]
       for (const cost of costs) {
         for (const answer of [() => cost, async () => cost]) {
-          const { app, store } = secured()
+          const made = secured()
+          const { app } = made
           let handled = 0
           const limiter = rateLimit({ quota: 10, periodSeconds: 60, cost: answer as never })
           app.get('/', limiter, () => new Response(String(++handled)))
           assert.equal((await quietly(() => app.request('/', {}, peer(ME)))).status, 500)
           assert.equal(handled, 0)
-          assert.equal((await limiter.peek(store, { address: ME }))[0]!.remaining, 10)
+          const [state] = await inHandler(made, (c) => limiter.peek(c, { address: ME }))
+          assert.equal(state!.remaining, 10)
         }
       }
     },
@@ -291,20 +293,23 @@ export const reservationCases: readonly Case[] = [
   }),
   ...cases('LIM-7', {
     'a reset makes room at once for a client whose denial is remembered, and for nobody else': async () => {
-      const { app, store } = secured()
+      const made = secured()
+      const { app } = made
+      const { events, sink } = keepEvents()
       const limiter = rateLimit({ quota: 1, periodSeconds: 60, by: ['address', 'route'], name: 'x' })
       app.use(limiter).get('/a', ok).get('/b', ok)
       const status = async (path: string, ip = ME) => (await app.request(path, {}, peer(ip))).status
       for (const ip of [ME, '198.51.100.1']) {
         assert.deepEqual([await status('/a', ip), await status('/a', ip), await status('/b', ip)], [200, 429, 200])
       }
-      await limiter.reset(store, { address: ME, route: 'GET /a' })
+      await inHandler({ ...made, sink }, (c) => limiter.reset(c, { address: ME, route: 'GET /a' }))
+      assert.deepEqual([events[0]!.type, events[0]!.reason, events[0]!.resource], ['limit.reset', 'quota', 'x'])
       assert.deepEqual([await status('/a'), await status('/a'), await status('/b')], [200, 429, 429])
       assert.equal(await status('/a', '198.51.100.1'), 429)
-      await assert.rejects(limiter.peek(store, { address: ME }), /say whose, \{ route: … \}/)
-      assert.deepEqual(await limiter.peek(store, { address: `::ffff:${ME}`, route: 'GET /a' }), [
-        { policy: 'x', quota: 1, remaining: 0, resetAfterMs: 60_000 },
-      ])
+      const message = await inHandler(made, (c) => limiter.peek(c, { address: ME }).catch(({ cause }) => cause.message))
+      assert.match(message, /say whose, \{ route: … \}/)
+      const peeked = await inHandler(made, (c) => limiter.peek(c, { address: `::ffff:${ME}`, route: 'GET /a' }))
+      assert.deepEqual(peeked, [{ policy: 'x', quota: 1, remaining: 0, resetAfterMs: 60_000 }])
     },
   }),
 ]

@@ -9,7 +9,7 @@ import type { ProblemDetails } from '../../src/problem.ts'
 import { StoreOutage } from '../../src/store/contract.ts'
 import { memoryStore } from '../../src/store/memory.ts'
 import { type Case, cases } from '../cases.ts'
-import { peer, quietly, type Secured, secured, storeOver } from '../support/fixtures.ts'
+import { inHandler, peer, quietly, type Secured, secured, storeOver } from '../support/fixtures.ts'
 
 /** Believes what a header says: who calls is not what these cases are about. */
 const named: Scheme<Principal> = {
@@ -133,12 +133,15 @@ export const severalQuotasCases: readonly Case[] = [
           { quota: 100, periodSeconds: 3600, by: 'address', name: 'client' },
         ],
       }
-      const { status, ask, store } = setUp(options)
+      const made = setUp(options)
+      const { status, ask } = made
       assert.equal(await passes(20, () => status({ user: 'a' })), 3)
       const refused = (await (await ask({ user: 'b' })).json()) as ProblemDetails
       assert.deepEqual(refused['violated-policies'], ['all'])
       const left = async (principal: string) =>
-        (await rateLimit(options).peek(store, { principal, address: '203.0.113.9' })).map((one) => one.remaining)
+        (await inHandler(made, (c) => rateLimit(options).peek(c, { principal, address: '203.0.113.9' }))).map(
+          (one) => one.remaining,
+        )
       assert.deepEqual(
         [await left('named::a'), await left('named::b')],
         [

@@ -1,4 +1,4 @@
-import { Hono } from 'hono'
+import { type Context, Hono } from 'hono'
 import { type Address, makeAddress, UNKNOWN_ADDRESS } from '../../src/address.ts'
 import { sha256Hex } from '../../src/crypto/hash.ts'
 import type { SecurityEvent, Sink } from '../../src/event.ts'
@@ -74,6 +74,25 @@ export interface Secured {
   readonly platform: TestPlatform
   readonly store: ImmediateStore
   readonly events: SecurityEvent[]
+}
+
+/** Runs in a handler over the same store and clock, as support staff would. */
+export async function inHandler<T>(
+  made: { readonly store: AtomicStore; readonly clock: StoppedClock; readonly sink?: Sink },
+  run: (c: Context) => T | Promise<T>,
+): Promise<T> {
+  const answers: { readonly value: T }[] = []
+  const { store, clock, sink = keepEvents().sink } = made
+  const app = new Hono().use(security({ platform: new TestPlatform(), store, clock, events: sink }))
+  app.get('/', async (c) => {
+    answers.push({ value: await run(c) })
+    return c.text('ok')
+  })
+  app.onError((error) => {
+    throw error
+  })
+  await app.request('/')
+  return answers[0]!.value
 }
 
 /** A request whose URL is exactly this text: the constructor would tidy dots and backslashes away before any guard. */

@@ -27,7 +27,7 @@ export function createTestApp(
   return createApp({ platform, store, env, clock: stoppedClock })
     .get('/limits/stream', tokens, (c) => c.body(meter(c, 'tokens', drip(), (chunk) => chunk.byteLength)))
     .get('/limits/left', async (c) => {
-      const [left] = await tokens.peek(store, { address: c.var.security.address().ip! })
+      const [left] = await tokens.peek(c, { address: c.var.security.address().ip! })
       return c.json(left!.remaining, 200)
     })
     .get('/kinds/json', (c) => c.json({ kind: 'json' }))

@@ -1,5 +1,12 @@
 import type { Ending } from './kit.ts'
 
+/** What {@link tellingEnd} gives. */
+export interface Told {
+  readonly response: Response
+  /** Breaks the body off while it is sent; null where there is none to send. */
+  readonly breakOff: ((reason: Error) => void) | null
+}
+
 /**
  * A response that tells once when the last byte of its body was taken, when the client broke off, or when the body broke.
  * Without a body to send it tells at once.
@@ -14,7 +21,7 @@ export function tellingEnd(
   signal: AbortSignal | null,
   failed: boolean,
   tell: (how: Ending) => void,
-): Response {
+): Told {
   let told = false
   const end = (how: Ending): void => {
     if (told) return
@@ -26,12 +33,22 @@ export function tellingEnd(
   const { body } = response
   if (body === null || isHead) {
     end('complete')
-    return response
+    return { response, breakOff: null }
   }
   signal?.addEventListener('abort', abort)
   if (signal?.aborted) abort()
   const reader = body.getReader()
+  let breakOff: ((reason: Error) => void) | null = null
   const watched = new ReadableStream<Uint8Array>({
+    start(controller) {
+      breakOff = (reason) => {
+        if (told) return
+        end('failed')
+        controller.error(reason)
+        // Whoever fills the body has it his own way to fail when told; nobody waits for it.
+        reader.cancel(reason).catch(() => undefined)
+      }
+    },
     async pull(controller) {
       try {
         const { done, value } = await reader.read()
@@ -48,5 +65,5 @@ export function tellingEnd(
       return reader.cancel(reason)
     },
   })
-  return new Response(watched, response)
+  return { response: new Response(watched, response), breakOff }
 }

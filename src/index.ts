@@ -27,6 +27,7 @@ export {
 } from './kit.ts'
 export { emit } from './layer.ts'
 export { foldAccount } from './limit/account.ts'
+export { type ConcurrencyOptions, concurrency } from './limit/concurrency-middleware.ts'
 export {
   type Attempt,
   type Lockout,
@@ -40,6 +41,7 @@ export type { Counted, LimitPeek } from './limit/peek.ts'
 export { QUOTAS } from './limit/presets.ts'
 export type { Cost, QuotaOptions } from './limit/quota.ts'
 export { meter, settle } from './limit/settle.ts'
+export type { SlotOptions } from './limit/slot-options.ts'
 export type { CountedBy, CountFunction } from './limit/subject.ts'
 export type { Platform } from './platform.ts'
 export { makePrincipal, type Principal } from './principal.ts'

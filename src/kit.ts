@@ -69,6 +69,12 @@ export interface LimitState {
 /** How an answer ended: sent whole, broken off by the client, or failed on the server's side (5xx, or its body broke). */
 export type Ending = 'complete' | 'aborted' | 'failed'
 
+/** What events say of the caller. */
+interface Caller {
+  readonly origin: string | null
+  readonly userAgent: string | null
+}
+
 /** Hono's variables behind the layers of this package. */
 export interface KitEnv extends Env {
   Variables: { security: Kit }
@@ -147,8 +153,11 @@ export class Kit implements Exchange {
   readonly #onEnd: ((how: Ending) => void)[] = []
   readonly #findAddress: () => Address
   #address: Address | undefined
+  #caller: Caller | undefined
   #now: number | undefined
   #handedOn = false
+  #broken: Error | null = null
+  #breaker: ((reason: Error) => void) | null = null
 
   /** @param findAddress who the client is; the platform's word unless told */
   constructor(base: KitBase, c: Context, findAddress?: (c: Context) => Address) {
@@ -193,6 +202,21 @@ export class Kit implements Exchange {
   answered(failed: boolean): readonly ((how: Ending) => void)[] {
     for (const listener of this.#onAnswer) listener(failed)
     return this.#onEnd
+  }
+
+  /**
+   * Breaks the answer's body off, at once where it is being sent, else when it begins. What was sent whole stays so, and an
+   * answer without a body knows nothing of it.
+   */
+  breakOff(reason: Error): void {
+    this.#broken ??= reason
+    this.#breaker?.(this.#broken)
+  }
+
+  /** The answer's body is being sent, and is broken off so. */
+  sending(breaker: (reason: Error) => void): void {
+    this.#breaker = breaker
+    if (this.#broken) breaker(this.#broken)
   }
 
   /** What the limiters before the handler decided, in their order. */
@@ -262,8 +286,7 @@ export class Kit implements Exchange {
   /** Records that something happened. */
   emit(event: EventInput): void {
     if (!this.base.events.takes(event.level)) return
-    const origin = this.header('origin')
-    const userAgent = this.header('user-agent')
+    const { origin, userAgent } = this.caller()
     this.base.events.push({
       type: event.type,
       level: event.level,
@@ -274,12 +297,18 @@ export class Kit implements Exchange {
       principal: this.principal ? eventText(this.principal.key) : null,
       reason: event.reason === undefined ? null : eventText(event.reason),
       resource: event.resource === undefined ? null : eventText(event.resource),
-      origin: origin === null ? null : eventText(origin),
-      userAgent: userAgent === null ? null : eventText(userAgent),
+      origin,
+      userAgent,
       count: 1,
     })
     // Said while an answer still streams: nobody else would hand it on.
     if (this.#handedOn) this.handOn()
+  }
+
+  /** What events say of the caller, read once: ask early, as Deno closes a request that became a WebSocket. */
+  caller(): Caller {
+    this.#caller ??= this.#readCaller()
+    return this.#caller
   }
 
   /** Hands the events to the sinks, now and from now on. */
@@ -301,6 +330,20 @@ export class Kit implements Exchange {
         resource: error instanceof Error ? error.name : 'thrown',
       })
       return renderProblem(refusal)
+    }
+  }
+
+  #readCaller(): Caller {
+    try {
+      const origin = this.header('origin')
+      const userAgent = this.header('user-agent')
+      return {
+        origin: origin === null ? null : eventText(origin),
+        userAgent: userAgent === null ? null : eventText(userAgent),
+      }
+    } catch {
+      // An event is said all the same.
+      return { origin: null, userAgent: null }
     }
   }
 

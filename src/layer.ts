@@ -136,7 +136,8 @@ function tellOutcome(c: Context, kit: Kit): void {
     const told = tellingEnd(c.res, kit.method === 'HEAD', kit.abortSignal, failed, (how) => {
       for (const listener of listeners) listener(how)
     })
-    if (told !== c.res) replaceResponse(c, told)
+    if (told.response !== c.res) replaceResponse(c, told.response)
+    if (told.breakOff) kit.sending(told.breakOff)
   } catch (error) {
     kit.fault(error)
   }

@@ -9,7 +9,7 @@ const CHUNK = new Uint8Array(10)
 function watch(response: Response, init: RequestInit = {}, failed = false) {
   const told: Ending[] = []
   const { method, signal } = new Request('http://localhost/', init)
-  return { told, response: tellingEnd(response, method === 'HEAD', signal, failed, (how) => told.push(how)) }
+  return { told, ...tellingEnd(response, method === 'HEAD', signal, failed, (how) => told.push(how)) }
 }
 
 export const endingCases: readonly Case[] = [
@@ -46,6 +46,29 @@ export const endingCases: readonly Case[] = [
       const failed = watch(new Response('oops', { status: 500 }), {}, true)
       await failed.response.text()
       assert.deepEqual(failed.told, ['failed'])
+    },
+    'a body that is broken off fails for who reads it, at once and once, and its source is told': async () => {
+      let stopped: unknown = null
+      const endless = new ReadableStream<Uint8Array>({
+        pull: () => new Promise<void>(() => undefined),
+        cancel: (reason) => {
+          stopped = reason
+        },
+      })
+      const { told, response, breakOff } = watch(new Response(endless))
+      const reading = response.text()
+      breakOff!(new Error('enough'))
+      breakOff!(new Error('again'))
+      await assert.rejects(reading, /enough/)
+      assert.deepEqual(told, ['failed'])
+      assert.match(String(stopped), /enough/)
+    },
+    'what was sent whole, and what has no body, cannot be broken off': async () => {
+      const { told, response, breakOff } = watch(new Response('whole'))
+      assert.equal(await response.text(), 'whole')
+      breakOff!(new Error('late'))
+      assert.deepEqual(told, ['complete'])
+      assert.equal(watch(new Response(null)).breakOff, null)
     },
   }),
   ...cases('Kit.onEnd()', {

@@ -26,10 +26,12 @@ import { pathCases } from '../http/path.cases.ts'
 import { kitCases } from '../kit.cases.ts'
 import { layerCases } from '../layer.cases.ts'
 import { accountCases } from '../limit/account.cases.ts'
+import { concurrencyCases } from '../limit/concurrency.cases.ts'
 import { limiterCasesOf } from '../limit/every-store.ts'
 import { failureCases } from '../limit/failure.cases.ts'
 import { limitFieldsCases } from '../limit/fields.cases.ts'
 import { floodCases } from '../limit/flood.cases.ts'
+import { leaseCases } from '../limit/lease.cases.ts'
 import { lockCases } from '../limit/lock.cases.ts'
 import { lockoutCases } from '../limit/lockout.cases.ts'
 import { limitMiddlewareCases } from '../limit/middleware.cases.ts'
@@ -94,6 +96,8 @@ export const portableCases: readonly Case[] = [
   ...hostsCases,
   ...pathCases,
   ...limitFieldsCases,
+  ...leaseCases,
+  ...concurrencyCases,
   ...limitMiddlewareCases,
   ...floodCases,
   ...accountCases,

@@ -1,0 +1,191 @@
+import { randomBytes, toHex } from '../bytes.ts'
+import type { Clock } from '../clock.ts'
+import { type AtomicStore, type Awaitable, isPending, StoreOutage } from '../store/contract.ts'
+import type { Subject } from './subject.ts'
+
+/** The slots of one subject: at most `limit` leases live at once. */
+export interface Slots {
+  readonly store: AtomicStore
+  readonly clock: Clock
+  readonly partition: string
+  /** What is leased. One name has one limit. */
+  readonly name: string
+  readonly limit: number
+  readonly clocks: ClockCheck
+}
+
+/** When the two clocks were last seen to be near enough: a limiter's own, looked at again every minute. */
+export class ClockCheck {
+  #seenAt = Number.NEGATIVE_INFINITY
+
+  isDue(now: number): boolean {
+    return now < this.#seenAt || now - this.#seenAt >= CLOCK_CHECK_MS
+  }
+
+  passed(now: number): void {
+    this.#seenAt = now
+  }
+}
+
+const CLOCK_CHECK_MS = 60_000
+const OWNER_BYTES = 12
+const ROUNDS = 3
+/** An end that every store knows to be past. */
+const ENDED = 0
+
+/** Where a subject's slots lie: no two subjects share a partition. */
+export function slotPartition({ partition, within }: Subject): string {
+  return `lease:${within}:${partition}`
+}
+
+/**
+ * Takes one of the slots for `forMs`; null when all are taken. Of any number that ask at once exactly as many get one as
+ * are free: a slot is a record of the store, written only where nothing live stands.
+ *
+ * When a lease ends is told by this process's clock and judged by the store's. Of a process that died, a clock that is
+ * ahead keeps the slots longer by as much, one that is behind frees them earlier.
+ *
+ * @throws {StoreOutage} also when the clock is seen to be behind the store's by `forMs` or more: such leases never live. A slot
+ *   that the store gave although it could not say so is free again after `forMs`.
+ */
+export function takeSlot(slots: Slots, forMs: number): Awaitable<Lease | null> {
+  const owner = toHex(randomBytes(OWNER_BYTES))
+  const first = randomBelow(slots.limit)
+  return then(trySlot(slots, owner, first, forMs), (lease) => {
+    if (lease !== null) return lease
+    return slots.limit === 1 ? null : searchSlot(slots, owner, forMs)
+  })
+}
+
+/** Tries what a listing shows to be free. Only who finds none free, or loses every race of several rounds, gets none. */
+async function searchSlot(slots: Slots, owner: string, forMs: number): Promise<Lease | null> {
+  for (let round = 0; round < ROUNDS; round++) {
+    const free = await freeSlots(slots)
+    if (free.length === 0) return null
+    for (const slot of free) {
+      const lease = await trySlot(slots, owner, slot, forMs)
+      if (lease !== null) return lease
+    }
+  }
+  return null
+}
+
+function trySlot(slots: Slots, owner: string, slot: number, forMs: number): Awaitable<Lease | null> {
+  const { store, clock, partition, name, clocks } = slots
+  const key = { partition, name: `${name}/${slot}` }
+  const now = Math.floor(clock.now())
+  const expiresAt = now + forMs
+  return then(store.swap(key, null, owner, expiresAt), (version) => {
+    if (version === null) return null
+    const lease = new Lease(slots, key.name, owner, version, expiresAt)
+    if (!clocks.isDue(now)) return lease
+    return then(lease.isLive(), (live) => {
+      if (live) {
+        clocks.passed(now)
+        return lease
+      }
+      throw new StoreOutage('The clocks of this process and of the store are too far apart for a lease.')
+    })
+  })
+}
+
+/** Slots that nobody holds, from a random one on. */
+async function freeSlots({ store, partition, name, limit }: Slots): Promise<readonly number[]> {
+  const taken = new Set<string>()
+  let cursor: string | null = null
+  do {
+    const page = await store.list(partition, `${name}/`, cursor)
+    for (const entry of page.entries) taken.add(entry.name)
+    cursor = page.cursor
+  } while (cursor !== null)
+  const from = randomBelow(limit)
+  return Array.from({ length: limit }, (_, i) => (from + i) % limit).filter((slot) => !taken.has(`${name}/${slot}`))
+}
+
+/** One slot, held until it is released or ends. */
+export class Lease {
+  readonly #slots: Slots
+  readonly #key: { readonly partition: string; readonly name: string }
+  readonly #owner: string
+  #version: string
+  #expiresAt: number
+  #renewing: Promise<unknown> | null = null
+  #released = false
+
+  constructor(slots: Slots, name: string, owner: string, version: string, expiresAt: number) {
+    this.#slots = slots
+    this.#key = { partition: slots.partition, name }
+    this.#owner = owner
+    this.#version = version
+    this.#expiresAt = expiresAt
+  }
+
+  /** From then on the slot may be another's: ms since the epoch, by this process's clock. */
+  get expiresAt(): number {
+    return this.#expiresAt
+  }
+
+  /** Whether the store, by its own clock, holds the lease to be live. */
+  isLive(): Awaitable<boolean> {
+    return then(this.#slots.store.get(this.#key), (found) => found?.value === this.#owner)
+  }
+
+  /**
+   * Holds the slot for `forMs` from now. False when it is another's by now, or was released. A lease that ended and that
+   * nobody took is taken again.
+   *
+   * @throws {StoreOutage} when the store could not answer: the lease then ends as it would have, or later.
+   */
+  async renew(forMs: number): Promise<boolean> {
+    if (this.#released) return false
+    const renewal = this.#renew(forMs)
+    this.#renewing = renewal.catch(() => undefined)
+    return renewal
+  }
+
+  /** Gives the slot back, and never anybody else's: a lease that was lost before changes nothing. */
+  release(): Awaitable<void> {
+    if (this.#released) return
+    this.#released = true
+    // A renewal under way knows the version that comes next.
+    return this.#renewing === null ? this.#giveBack() : this.#renewing.then(() => this.#giveBack())
+  }
+
+  async #renew(forMs: number): Promise<boolean> {
+    const { store, clock } = this.#slots
+    const expiresAt = Math.floor(clock.now()) + forMs
+    let version = await store.swap(this.#key, this.#version, this.#owner, expiresAt)
+    if (version === null) {
+      // Lost, ended, or an earlier renewal was carried out whose answer never came.
+      const found = await store.get(this.#key)
+      if (found !== null && found.value !== this.#owner) return false
+      version = await store.swap(this.#key, found?.version ?? null, this.#owner, expiresAt)
+    }
+    if (version === null) return false
+    this.#version = version
+    this.#expiresAt = expiresAt
+    return true
+  }
+
+  #giveBack(): Awaitable<void> {
+    const { store } = this.#slots
+    return then(store.swap(this.#key, this.#version, this.#owner, ENDED), (done) =>
+      done === null ? this.#giveBackUnseen() : undefined,
+    )
+  }
+
+  /** As {@link #giveBack}, where a renewal was carried out whose answer never came. */
+  async #giveBackUnseen(): Promise<void> {
+    const { store } = this.#slots
+    const found = await store.get(this.#key)
+    if (found?.value === this.#owner) await store.swap(this.#key, found.version, this.#owner, ENDED)
+  }
+}
+
+function randomBelow(limit: number): number {
+  return limit === 1 ? 0 : new DataView(randomBytes(4).buffer).getUint32(0) % limit
+}
+
+function then<T, R>(answer: Awaitable<T>, next: (value: T) => Awaitable<R>): Awaitable<R> {
+  return isPending(answer) ? answer.then(next) : next(answer)
+}

@@ -1,0 +1,50 @@
+import { type CountedBy, checkCountedBy } from './subject.ts'
+
+/** Who shares slots, and how long one outlives a crash. */
+export interface SlotOptions {
+  /** What may be held at once by one of `by`, 1 to 1,000. */
+  readonly limit: number
+  /**
+   * Whose slots they are, such as `principal` or `address`; a list where several count together. `principal` unless told:
+   * put `authenticate()` or `identify()` before.
+   */
+  readonly by?: CountedBy | readonly CountedBy[]
+  /**
+   * What is held, in the store and in events. Limiters of one name share their slots, so give one name one limit.
+   * The kind and the limit unless told, such as `3-at-once`.
+   */
+  readonly name?: string
+  /** How long a slot outlives a process that crashed, 1 to 3,600 s; 30 unless told. Renewed every third of it. */
+  readonly leaseSeconds?: number
+  /** Bits of an IPv6 address that count as one client. 64 unless told. */
+  readonly ipv6Prefix?: number
+}
+
+/** Slot options, checked and whole. */
+export interface SlotSettings {
+  readonly limit: number
+  readonly by: readonly CountedBy[]
+  readonly name: string
+  readonly leaseMs: number
+  readonly ipv6Prefix: number
+}
+
+const MAX_SLOTS = 1000
+
+/** @throws {RangeError} or TypeError naming the setting that is wrong. */
+export function checkSlots(owner: string, options: SlotOptions, kind = 'at-once'): SlotSettings {
+  const { limit, by = 'principal', name = `${limit}-${kind}`, leaseSeconds = 30, ipv6Prefix = 64 } = options
+  if (!Number.isInteger(limit) || limit < 1 || limit > MAX_SLOTS) {
+    throw new RangeError(`${owner}: limit must be a whole number from 1 to ${MAX_SLOTS}.`)
+  }
+  if (typeof name !== 'string' || !/^[\x20\x21\x23-\x5b\x5d-\x7e]{1,64}$/.test(name)) {
+    throw new TypeError(`${owner}: name must be 1 to 64 printable ASCII characters without quotes or backslashes.`)
+  }
+  if (!Number.isFinite(leaseSeconds) || leaseSeconds < 1 || leaseSeconds > 3600) {
+    throw new RangeError(`${owner}: leaseSeconds must be from 1 to 3,600.`)
+  }
+  if (!Number.isInteger(ipv6Prefix) || ipv6Prefix < 1 || ipv6Prefix > 128) {
+    throw new RangeError(`${owner}: ipv6Prefix must be a whole number of bits from 1 to 128.`)
+  }
+  return { limit, by: checkCountedBy(owner, by), name, leaseMs: Math.round(leaseSeconds * 1000), ipv6Prefix }
+}

@@ -1,0 +1,330 @@
+import { strict as assert } from 'node:assert'
+import { ClockCheck, type Lease, type Slots, slotPartition, takeSlot } from '../../src/limit/lease.ts'
+import { keepLease, type LeaseLoss } from '../../src/limit/lease-keeper.ts'
+import { type AtomicStore, type Awaitable, isPending, type Page, StoreOutage } from '../../src/store/contract.ts'
+import { memoryStore } from '../../src/store/memory.ts'
+import { type Case, cases } from '../cases.ts'
+import { StoppedClock } from '../support/fixtures.ts'
+
+const LEASE_MS = 30_000
+
+interface Bench {
+  readonly clock: StoppedClock
+  readonly store: AtomicStore
+  take(forMs?: number): Promise<Lease | null>
+  /** Another process with a clock of its own. */
+  elsewhere(skewMs: number): (forMs?: number) => Promise<Lease | null>
+  /** Slots held, up to a page of the store's: 100. */
+  live(): Promise<number>
+}
+
+function setUp(limit = 5, wrap: (store: AtomicStore) => AtomicStore = (store) => store): Bench {
+  const clock = new StoppedClock()
+  const store = wrap(memoryStore({ clock }))
+  const slots: Slots = { store, clock, partition: 'lease::principal:a', name: 'chats', limit, clocks: new ClockCheck() }
+  const elsewhere = (skewMs: number) => {
+    const other = { ...slots, clock: { now: () => clock.now() + skewMs }, clocks: new ClockCheck() }
+    return async (forMs = LEASE_MS) => takeSlot(other, forMs)
+  }
+  const live = async (): Promise<number> => (await store.list(slots.partition, 'chats/', null)).entries.length
+  return { clock, store, take: elsewhere(0), elsewhere, live }
+}
+
+/** The same store, which answers a moment later: callers interleave at every call. */
+function slow(store: AtomicStore): AtomicStore {
+  const later = async <T>(answer: () => Awaitable<T>): Promise<T> => {
+    await new Promise((resolve) => setTimeout(resolve, 0))
+    return answer()
+  }
+  return {
+    ...store,
+    name: 'slow',
+    get: (key) => later(() => store.get(key)),
+    list: (partition, prefix, cursor) => later<Page>(() => store.list(partition, prefix, cursor)),
+    swap: (key, version, value, expiresAt) => later(() => store.swap(key, version, value, expiresAt)),
+  } as AtomicStore
+}
+
+/** A store whose next writes are carried out, but never answered. */
+class Unanswering {
+  unanswered = 0
+  wrap(store: AtomicStore): AtomicStore {
+    const swap: AtomicStore['swap'] = (...args) => {
+      const version = store.swap(...args)
+      if (this.unanswered === 0) return version
+      this.unanswered -= 1
+      throw new StoreOutage('late')
+    }
+    return { ...forwarded(store), swap }
+  }
+}
+
+function forwarded(store: AtomicStore): AtomicStore {
+  return {
+    name: store.name,
+    consistency: 'atomic',
+    get: (key) => store.get(key),
+    set: (key, value, expiresAt) => store.set(key, value, expiresAt),
+    delete: (key) => store.delete(key),
+    list: (partition, prefix, cursor) => store.list(partition, prefix, cursor),
+    close: () => store.close(),
+    claim: (key, expiresAt) => store.claim(key, expiresAt),
+    take: (key) => store.take(key),
+    swap: (key, version, value, expiresAt) => store.swap(key, version, value, expiresAt),
+    consume: (partition, charges) => store.consume(partition, charges),
+  }
+}
+
+const held = (leases: readonly (Lease | null)[]): readonly Lease[] => leases.filter((lease) => lease !== null)
+
+export const leaseCases: readonly Case[] = cases('LIM-5', {
+  'of 200 that ask at once for 5 slots exactly 5 get one, whatever the store takes to answer': async () => {
+    for (const wrap of [(store: AtomicStore) => store, (store: AtomicStore) => slow(forwarded(store))]) {
+      for (const limit of [1, 5, 150]) {
+        const { take, live } = setUp(limit, wrap)
+        const leases = await Promise.all(Array.from({ length: 200 }, () => take()))
+        assert.equal(held(leases).length, limit)
+        assert.equal(await live(), Math.min(limit, 100))
+        assert.equal(await take(), null)
+      }
+    }
+  },
+  'more slots than a page of the store lists are all found': async () => {
+    const { take } = setUp(250)
+    for (let i = 0; i < 250; i++) assert.notEqual(await take(), null, `slot ${i}`)
+    assert.equal(await take(), null)
+  },
+  'a slot that is given back is free at once, and only once': async () => {
+    const { take, live } = setUp(2)
+    const [first, second] = [await take(), await take()]
+    assert.equal(await take(), null)
+    await first!.release()
+    assert.equal(await live(), 1)
+    assert.notEqual(await take(), null)
+    await first!.release()
+    assert.equal(await live(), 2)
+    await second!.release()
+    assert.equal(await live(), 1)
+  },
+  'takers and givers in any order never hold more than the limit, and in the end nothing': async () => {
+    const { take, live } = setUp(3, (store) => slow(forwarded(store)))
+    let [running, most, served] = [0, 0, 0]
+    const work = async (): Promise<void> => {
+      for (let i = 0; i < 5; i++) {
+        const lease = await take()
+        if (lease === null) continue
+        running += 1
+        served += 1
+        most = Math.max(most, running)
+        await new Promise((resolve) => setTimeout(resolve, 1))
+        running -= 1
+        await lease.release()
+      }
+    }
+    await Promise.all(Array.from({ length: 12 }, work))
+    assert.equal(most, 3)
+    assert.ok(served >= 15, `${served}`)
+    assert.equal(await live(), 0)
+  },
+  'what a crashed process held is free when its leases end, not a millisecond earlier': async () => {
+    const { take, clock } = setUp(2)
+    assert.equal(held([await take(), await take()]).length, 2)
+    clock.advance(LEASE_MS - 1)
+    assert.equal(await take(), null)
+    clock.advance(1)
+    assert.equal(held([await take(), await take(), await take()]).length, 2)
+  },
+  'a renewed lease lives on, one that another took by then is lost and cannot free the slot of the other': async () => {
+    const { take, clock, live } = setUp(1)
+    const first = await take()
+    clock.advance(LEASE_MS - 1)
+    assert.equal(await first!.renew(LEASE_MS), true)
+    clock.advance(LEASE_MS - 1)
+    assert.equal(await take(), null)
+    clock.advance(1)
+    const other = await take()
+    assert.notEqual(other, null)
+    assert.equal(await first!.renew(LEASE_MS), false)
+    await first!.release()
+    assert.equal(await live(), 1)
+    assert.equal(await other!.renew(LEASE_MS), true)
+  },
+  'a lease that ended while nobody wanted the slot is taken again': async () => {
+    const { take, clock } = setUp(1)
+    const lease = await take()
+    clock.advance(LEASE_MS * 3)
+    assert.equal(await lease!.renew(LEASE_MS), true)
+    assert.equal(await take(), null)
+  },
+  'a released lease is never renewed': async () => {
+    const { take, live } = setUp(1)
+    const lease = await take()
+    await lease!.release()
+    assert.equal(await lease!.renew(LEASE_MS), false)
+    assert.equal(await live(), 0)
+  },
+  'a release during a renewal comes after it': async () => {
+    const { take, live } = setUp(1, (store) => slow(forwarded(store)))
+    const lease = await take()
+    const renewed = lease!.renew(LEASE_MS)
+    await lease!.release()
+    assert.equal(await renewed, true)
+    assert.equal(await live(), 0)
+  },
+  'a renewal that was carried out but never answered costs no slot': async () => {
+    const flaky = new Unanswering()
+    const { take, live, clock } = setUp(1, (store) => flaky.wrap(store))
+    const lease = await take()
+    flaky.unanswered = 1
+    await assert.rejects(lease!.renew(LEASE_MS), StoreOutage)
+    clock.advance(1000)
+    assert.equal(await lease!.renew(LEASE_MS), true)
+    flaky.unanswered = 1
+    await assert.rejects(lease!.renew(LEASE_MS), StoreOutage)
+    await lease!.release()
+    assert.equal(await live(), 0)
+  },
+  'a store that fails is an outage, never a slot': async () => {
+    const { store, take } = setUp(1)
+    await store.close()
+    await assert.rejects(take(), StoreOutage)
+    const down = setUp(5, (working) => ({ ...forwarded(working), list: () => Promise.reject(new StoreOutage('down')) }))
+    const leases = await Promise.allSettled(Array.from({ length: 50 }, () => down.take()))
+    for (const one of leases) {
+      if (one.status === 'rejected') assert.ok(one.reason instanceof StoreOutage)
+      else assert.notEqual(one.value, null)
+    }
+    assert.ok(leases.filter(({ status }) => status === 'fulfilled').length <= 5)
+  },
+  'a process whose clock is 5 s off shares the limit, its slots outlive a crash by 5 s more or less': async () => {
+    for (const skewMs of [5000, -5000]) {
+      const { take, elsewhere, clock } = setUp(4)
+      const other = elsewhere(skewMs)
+      const leases = await Promise.all([take(), other(), take(), other()])
+      assert.equal(held(leases).length, 4)
+      assert.deepEqual([await take(), await other()], [null, null])
+      clock.advance(20_000)
+      for (const lease of leases) assert.equal(await lease!.renew(LEASE_MS), true, `${skewMs}`)
+      clock.advance(LEASE_MS + skewMs - 1)
+      assert.equal(held([await take(), await take(), await take(), await take()]).length, skewMs > 0 ? 2 : 0)
+      clock.advance(1)
+      assert.equal(held([await take(), await take(), await take(), await take()]).length, 2)
+    }
+  },
+  'a process whose clock is behind by a whole lease gets none, as none of its would live': async () => {
+    const { elsewhere } = setUp(2)
+    const behind = elsewhere(-LEASE_MS)
+    for (let i = 0; i < 5; i++) await assert.rejects(behind(), /clocks of this process and of the store/)
+    const slowly = setUp(2, (store) => slow(forwarded(store)))
+    await assert.rejects(slowly.elsewhere(-LEASE_MS)(), StoreOutage)
+    assert.notEqual(await elsewhere(-LEASE_MS + 1)(), null)
+  },
+  'the slots of two subjects, of two names and of what is counted beside never meet': async () => {
+    const clock = new StoppedClock()
+    const store = memoryStore({ clock })
+    const subjects = [
+      ['key:a', ''],
+      ['key:a', 'b'],
+      ['a', 'key'],
+      ['key:a:b', ''],
+      ['key:a', 'b/c'],
+    ] as const
+    for (const [partition, within] of subjects) {
+      for (const name of ['chats', 'chats/0', '0']) {
+        const slots = { store, clock, partition: slotPartition({ partition, within }), name, limit: 1 }
+        assert.notEqual(await takeSlot({ ...slots, clocks: new ClockCheck() }, LEASE_MS), null, `${partition} ${name}`)
+      }
+    }
+  },
+  'a store that answers at once gives and takes a slot without a promise': () => {
+    const clock = new StoppedClock()
+    const store = memoryStore({ clock })
+    const lease = takeSlot({ store, clock, partition: 'p', name: 'n', limit: 3, clocks: new ClockCheck() }, LEASE_MS)
+    assert.ok(!isPending(lease) && lease !== null)
+    assert.equal(lease.release(), undefined)
+  },
+  'a lease is renewed while it is kept, and not afterwards': async () => {
+    const { take, live } = setUpReal(1)
+    const lease = await take(400)
+    const losses: LeaseLoss[] = []
+    const stop = keepLease(lease!, watcher(400, losses))
+    await sleep(1000)
+    assert.equal(await live(), 1)
+    stop()
+    await sleep(500)
+    assert.equal(await live(), 0)
+    assert.deepEqual(losses, [])
+  },
+  'a kept lease whose slot is another is lost, and says so once': async () => {
+    const { take, store, partition } = setUpReal(1)
+    const lease = await take(300)
+    await store.delete({ partition, name: 'chats/0' })
+    const other = await take(5000)
+    assert.notEqual(other, null)
+    const losses: LeaseLoss[] = []
+    keepLease(lease!, watcher(300, losses))
+    await sleep(800)
+    assert.deepEqual(losses, ['lost'])
+  },
+  'a kept lease outlives a short outage, a long or silent one ends it when the lease ends': async () => {
+    for (const [downMs, hangs, expected] of [
+      [400, false, []],
+      [1300, false, ['outage']],
+      [1300, true, ['outage']],
+    ] as const) {
+      let isDown = false
+      const { take } = setUpReal(1, (store) => ({
+        ...forwarded(store),
+        swap: (...args) => {
+          if (!isDown) return store.swap(...args)
+          if (hangs) return new Promise(() => undefined)
+          throw new StoreOutage('down')
+        },
+      }))
+      const lease = await take(900)
+      const losses: LeaseLoss[] = []
+      const began = Date.now()
+      let lostAfter = 0
+      const stop = keepLease(lease!, {
+        ...watcher(900, losses),
+        onLoss: (why) => {
+          losses.push(why)
+          lostAfter = Date.now() - began
+        },
+      })
+      isDown = true
+      await sleep(downMs)
+      isDown = false
+      if (expected.length === 0) await sleep(1000)
+      stop()
+      assert.deepEqual(losses, expected)
+      if (expected.length > 0) assert.ok(lostAfter >= 850 && lostAfter < 1300, `${lostAfter}`)
+    }
+  },
+})
+
+function setUpReal(limit: number, wrap: (store: AtomicStore) => AtomicStore = (store) => store) {
+  const clock = { now: () => Date.now() }
+  const store = wrap(memoryStore())
+  const partition = 'lease::principal:a'
+  const slots: Slots = { store, clock, partition, name: 'chats', limit, clocks: new ClockCheck() }
+  return {
+    store,
+    partition,
+    take: async (forMs: number) => takeSlot(slots, forMs),
+    live: async () => (await store.list(partition, '', null)).entries.length,
+  }
+}
+
+function watcher(leaseMs: number, losses: LeaseLoss[]) {
+  return {
+    clock: { now: () => Date.now() },
+    leaseMs,
+    onFailure: () => undefined,
+    onLoss: (why: LeaseLoss) => void losses.push(why),
+  }
+}
+
+function sleep(ms: number): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, ms))
+}

@@ -2,3 +2,9 @@ export { type DurableObjectStoreOptions, durableObjectStore, HinobanObject } fro
 export { type KvStoreOptions, kvStore } from './kv.ts'
 export { platform } from './platform.ts'
 export { type RateLimitBindingOptions, rateLimitBinding } from './rate-limit-binding.ts'
+export {
+  type HibernatingSockets,
+  type HibernatingSocketsOptions,
+  hibernatingSockets,
+  type SocketQuota,
+} from './sockets.ts'

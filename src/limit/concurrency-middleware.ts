@@ -25,6 +25,9 @@ export interface ConcurrencyOptions extends KitOptions, SlotOptions {
  * The handler is not stopped. Leases end by the store's clock and are set by the process's: clocks that differ shift the end
  * by as much, so keep them within a third of `leaseSeconds`.
  *
+ * On Workers a client that leaves early is told of only under the compatibility flag `enable_request_signal`; without it the
+ * slot is free when its lease ends.
+ *
  * An upgrade gives its slot back at once: live WebSockets are limited by `socketLimits()`.
  *
  * @throws {RangeError | TypeError} at start, naming the setting that is wrong.

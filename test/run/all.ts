@@ -39,6 +39,7 @@ import { quotaCases } from '../limit/quota.cases.ts'
 import { reservationCases } from '../limit/reservation.cases.ts'
 import { routeCases } from '../limit/route.cases.ts'
 import { severalQuotasCases } from '../limit/several.cases.ts'
+import { socketsCases } from '../limit/sockets.cases.ts'
 import { principalCases } from '../principal.cases.ts'
 import { problemCases } from '../problem.cases.ts'
 import { securityCases } from '../security.cases.ts'
@@ -98,6 +99,7 @@ export const portableCases: readonly Case[] = [
   ...limitFieldsCases,
   ...leaseCases,
   ...concurrencyCases,
+  ...socketsCases,
   ...limitMiddlewareCases,
   ...floodCases,
   ...accountCases,

@@ -200,7 +200,7 @@ export const concurrencyCases: readonly Case[] = [
       for (const one of open) await one.body!.cancel()
     },
     'an answer whose slot is lost is broken off, with an event, whether it streams or only begins': async () => {
-      for (const isLate of [false, true]) {
+      const broken = async (isLate: boolean): Promise<void> => {
         const tap = new Tap()
         const gate = Promise.withResolvers<void>()
         const store = memoryStore()
@@ -226,6 +226,7 @@ export const concurrencyCases: readonly Case[] = [
         )
         assert.equal(store.get(key)?.value, 'of another')
       }
+      await Promise.all([broken(false), broken(true)])
     },
   }),
   ...cases('LIM-8', {

@@ -245,13 +245,13 @@ export const leaseCases: readonly Case[] = cases('LIM-5', {
   },
   'a lease is renewed while it is kept, and not afterwards': async () => {
     const { take, live } = setUpReal(1)
-    const lease = await take(400)
+    const lease = await take(900)
     const losses: LeaseLoss[] = []
-    const stop = keepLease(lease!, watcher(400, losses))
-    await sleep(1000)
+    const stop = keepLease(lease!, watcher(900, losses))
+    await sleep(1300)
     assert.equal(await live(), 1)
     stop()
-    await sleep(500)
+    await sleep(1000)
     assert.equal(await live(), 0)
     assert.deepEqual(losses, [])
   },
@@ -267,38 +267,13 @@ export const leaseCases: readonly Case[] = cases('LIM-5', {
     assert.deepEqual(losses, ['lost'])
   },
   'a kept lease outlives a short outage, a long or silent one ends it when the lease ends': async () => {
-    for (const [downMs, hangs, expected] of [
-      [400, false, []],
-      [1300, false, ['outage']],
-      [1300, true, ['outage']],
-    ] as const) {
-      let isDown = false
-      const { take } = setUpReal(1, (store) => ({
-        ...forwarded(store),
-        swap: (...args) => {
-          if (!isDown) return store.swap(...args)
-          if (hangs) return new Promise(() => undefined)
-          throw new StoreOutage('down')
-        },
-      }))
-      const lease = await take(900)
-      const losses: LeaseLoss[] = []
-      const began = Date.now()
-      let lostAfter = 0
-      const stop = keepLease(lease!, {
-        ...watcher(900, losses),
-        onLoss: (why) => {
-          losses.push(why)
-          lostAfter = Date.now() - began
-        },
-      })
-      isDown = true
-      await sleep(downMs)
-      isDown = false
-      if (expected.length === 0) await sleep(1000)
-      stop()
-      assert.deepEqual(losses, expected)
-      if (expected.length > 0) assert.ok(lostAfter >= 850 && lostAfter < 1300, `${lostAfter}`)
+    const short = keepThrough({ leaseMs: 2400, downMs: 1000, untilMs: 2600, hangs: false })
+    const long = keepThrough({ leaseMs: 900, downMs: 1500, untilMs: 1500, hangs: false })
+    const silent = keepThrough({ leaseMs: 900, downMs: 1500, untilMs: 1500, hangs: true })
+    assert.deepEqual((await short).losses, [])
+    for (const { losses, lostAfterMs } of [await long, await silent]) {
+      assert.deepEqual(losses, ['outage'])
+      assert.ok(lostAfterMs >= 850, `${lostAfterMs}`)
     }
   },
 })
@@ -314,6 +289,41 @@ function setUpReal(limit: number, wrap: (store: AtomicStore) => AtomicStore = (s
     take: async (forMs: number) => takeSlot(slots, forMs),
     live: async () => (await store.list(partition, '', null)).entries.length,
   }
+}
+
+/** Keeps a lease while its store fails from the start on, or hangs. */
+async function keepThrough({
+  leaseMs,
+  downMs,
+  untilMs,
+  hangs,
+}: Record<'leaseMs' | 'downMs' | 'untilMs', number> & { hangs: boolean }) {
+  let isDown = false
+  const { take } = setUpReal(1, (store) => ({
+    ...forwarded(store),
+    swap: (...args) => {
+      if (!isDown) return store.swap(...args)
+      if (hangs) return new Promise(() => undefined)
+      throw new StoreOutage('down')
+    },
+  }))
+  const lease = await take(leaseMs)
+  isDown = true
+  const losses: LeaseLoss[] = []
+  const began = Date.now()
+  let lostAfterMs = 0
+  const stop = keepLease(lease!, {
+    ...watcher(leaseMs, losses),
+    onLoss: (why) => {
+      losses.push(why)
+      lostAfterMs = Date.now() - began
+    },
+  })
+  await sleep(downMs)
+  isDown = false
+  await sleep(untilMs - downMs)
+  stop()
+  return { losses, lostAfterMs }
 }
 
 function watcher(leaseMs: number, losses: LeaseLoss[]) {

@@ -272,7 +272,6 @@ export const socketsCases: readonly Case[] = [
         )
         await bench.ask()
         const key = { partition: 'lease::address:203.0.113.9', name: 'ws/0' }
-        await sleep(1400)
         assert.notEqual(store.get(key), null)
         store.delete(key)
         assert.notEqual(store.swap(key, null, 'of another', null), null)

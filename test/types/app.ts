@@ -1,7 +1,10 @@
 /** Compiled, never run: what must and must not compile for a user. */
+
+import { upgradeWebSocket } from '@hono/node-server'
 import {
   apiKeys,
   authenticate,
+  concurrency,
   identify,
   memoryStore,
   type Principal,
@@ -10,6 +13,7 @@ import {
   type Store,
   type Stored,
   security,
+  socketLimits,
 } from 'hinoban'
 import { platform } from 'hinoban/node'
 import { encrypted, keyring, namespaced, rememberDenials, withDeadline } from 'hinoban/store'
@@ -21,6 +25,7 @@ import * as z from 'zod/mini'
 
 const keys = apiKeys({ keys: ['ab'.repeat(32)] })
 const store = memoryStore()
+const sockets = socketLimits({ limit: 5, allMessages: { quota: 100, periodSeconds: 1 } })
 
 const api = new Hono()
   .use(rateLimit({ quota: 100, periodSeconds: 60 }))
@@ -32,6 +37,16 @@ const api = new Hono()
     input.other
     return c.json({ reply: input.message, from: c.var.principal.key }, 200)
   })
+  .post('/slow', concurrency({ limit: 3, by: ['principal', 'route'] }), (c) => c.json({ slow: true }, 200))
+  .get(
+    '/ws',
+    sockets(upgradeWebSocket, (c) => ({
+      onMessage: (event, ws) => ws.send(`${c.req.path} ${event.data}`),
+      onLimited: (_event, ws, why) => ws.close(4000, why satisfies 'refused' | 'unknown'),
+    })),
+  )
+  // @ts-expect-error the events are wrapped with the upgrade, and never without them
+  .get('/half', sockets(upgradeWebSocket))
   .get('/things/:id', validate('param', IdParam), (c) => c.json({ id: c.req.valid('param').id satisfies string }, 200))
   .post('/full', validate('json', full.object({ n: full.coerce.number() })), (c) =>
     c.json({ n: c.req.valid('json').n satisfies number }, 200),
@@ -80,5 +95,6 @@ export async function call(): Promise<string> {
   if (answer.status === 200) return (await answer.json()).reply
   return answer.status.toFixed()
 }
+export const socket: WebSocket = hc<typeof api>('http://localhost').ws.$ws()
 // @ts-expect-error the client knows what the schema wants
 hc<typeof api>('http://localhost').chat.$post({ json: { message: 5 } })

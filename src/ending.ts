@@ -45,7 +45,7 @@ export function tellingEnd(
         if (told) return
         end('failed')
         controller.error(reason)
-        // Whoever fills the body has it his own way to fail when told; nobody waits for it.
+        // What the body's source does about it changes nothing any more.
         reader.cancel(reason).catch(() => undefined)
       }
     },

@@ -30,8 +30,10 @@ export interface HibernatingSockets {
   /**
    * Answers an upgrade: 101, 429 `limit.busy` when the user has as many sockets as may be, or 400 for what is no upgrade.
    *
-   * @param user who connects, such as the `key` of an authenticated principal. Never what a client says of itself.
-   * @param more tags of the app's own (at most 9, each of at most 256 characters), and what to attach to the socket
+   * @param user who connects, such as the `key` of an authenticated principal. Never what a client says of itself. Nobody at
+   *   all is a TypeError.
+   * @param more tags of the app's own (at most 9, each of at most 256 characters, none that begins `hinoban:`), and what to
+   *   attach to the socket
    */
   accept(
     request: Request,
@@ -65,15 +67,23 @@ const AWAKE_US = 10_000_000
  * one of `new_sqlite_classes`). A socket whose attachment was overwritten by `serializeAttachment` itself starts anew with
  * nothing left of its quota.
  *
+ * Answer a client's close in `webSocketClose`, as below: a socket whose close nobody answered counts as live. So does one that
+ * was closed for its messages, until its client agrees or is gone.
+ *
  * @throws {RangeError} in the object's constructor, naming the setting that is wrong.
  *
  * @example
  * export class Room extends DurableObject {
- *   #sockets = hibernatingSockets(this.ctx, { limit: 5, messages: { quota: 20, periodSeconds: 1 } })
+ *   readonly #sockets = hibernatingSockets(this.ctx, { limit: 5, messages: { quota: 20, periodSeconds: 1 } })
  *   // The Worker in front authenticates, and sets this header whatever the client sent.
- *   fetch = (request: Request) => this.#sockets.accept(request, request.headers.get('x-principal')!)
- *   webSocketMessage(socket: WebSocket, message: string) {
+ *   override fetch(request: Request) {
+ *     return this.#sockets.accept(request, request.headers.get('x-principal') ?? '')
+ *   }
+ *   override webSocketMessage(socket: WebSocket, message: string) {
  *     if (this.#sockets.admits(socket)) socket.send(`echo ${message}`)
+ *   }
+ *   override webSocketClose(socket: WebSocket) {
+ *     socket.close()
  *   }
  * }
  */

@@ -4,6 +4,7 @@ import { durableObjectStore, HinobanObject } from '../../adapters/cloudflare/dur
 import { kvStore } from '../../adapters/cloudflare/kv.ts'
 import { platform } from '../../adapters/cloudflare/platform.ts'
 import { rateLimitBinding } from '../../adapters/cloudflare/rate-limit-binding.ts'
+import { hibernatingSockets } from '../../adapters/cloudflare/sockets.ts'
 import type { Clock } from '../../src/clock.ts'
 import { rateLimit } from '../../src/limit/middleware.ts'
 import { security } from '../../src/security.ts'
@@ -130,6 +131,24 @@ export function cloudflareCases({ OBJECT, KV, LIMITER }: Bindings): readonly Cas
         assert.equal(calls, 0)
         await assert.rejects(async () => store.get(key), StoreOutage)
         assert.equal(calls, 1)
+      },
+    }),
+    ...cases('durable object > hibernatingSockets()', {
+      'throws for a setting that is wrong, naming it, for nobody, and for a tag that counts for others': () => {
+        const ctx = { getWebSockets: () => [] } as unknown as DurableObjectState
+        const quota = { quota: 1, periodSeconds: 1 }
+        for (const [message, options] of [
+          [/limit must/, { limit: 0 }],
+          [/limit must/, { limit: 1001 }],
+          [/messages: quota must/, { limit: 1, messages: { ...quota, quota: 0 } }],
+          [/allMessages: periodSeconds must/, { limit: 1, allMessages: { ...quota, periodSeconds: 0 } }],
+        ] as const)
+          assert.throws(() => hibernatingSockets(ctx, options), { name: 'RangeError', message })
+        const sockets = hibernatingSockets(ctx, { limit: 1 })
+        const request = new Request('http://localhost/', { headers: { upgrade: 'websocket' } })
+        for (const user of ['', null as never]) assert.throws(() => sockets.accept(request, user), TypeError)
+        assert.throws(() => sockets.accept(request, 'alice', { tags: ['hinoban:bob'] }), TypeError)
+        assert.equal(sockets.accept(new Request('http://localhost/'), 'alice').status, 400)
       },
     }),
     ...cases('durable object >', {

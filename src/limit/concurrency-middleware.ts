@@ -4,6 +4,7 @@ import { type Context, layer } from '../layer.ts'
 import { isPending } from '../store/contract.ts'
 import { ClockCheck, type Lease, slotPartition, takeSlot } from './lease.ts'
 import { keepLease } from './lease-keeper.ts'
+import { boundedStore } from './limiter-store.ts'
 import { releaseLater } from './release.ts'
 import { checkSlots, type SlotOptions } from './slot-options.ts'
 import { subjectOf } from './subject.ts'
@@ -41,7 +42,7 @@ export function concurrency(options: ConcurrencyOptions): MiddlewareHandler<Env>
   const clocks = new ClockCheck()
   return layer(owner, options, (kit, c) => {
     const partition = slotPartition(subjectOf(owner, kit, c, by, ipv6Prefix))
-    const store = kit.store(owner, options.store)
+    const store = boundedStore(kit.store(owner, options.store))
     const lease = takeSlot({ store, clock: kit.base.clock, partition, name, limit, clocks }, leaseMs)
     const go = (taken: Lease | null): Response | undefined =>
       taken === null ? refuse(kit, name, limit) : void hold(kit, c, taken, name, leaseMs)

@@ -7,6 +7,7 @@ import { seconds } from './fields.ts'
 import { boundedStore } from './limiter-store.ts'
 import { doublings, isHeld, type Lock, type LockNumbers, makeLock } from './lock.ts'
 import { forgive, type Tried, tryOnce } from './lockout.ts'
+import { checkIpv6Prefix } from './subject.ts'
 
 /** What {@link lockout} takes. */
 export interface LockoutOptions {
@@ -211,7 +212,7 @@ function checkOptions(options: LockoutOptions): LockoutOptions {
     throw new TypeError(`${OWNER}: name must be 1 to 64 printable ASCII characters without quotes or backslashes.`)
   }
   checkWhole('failures', failures, 1, 100)
-  checkWhole('ipv6Prefix', ipv6Prefix ?? 64, 1, 128)
+  checkIpv6Prefix(OWNER, ipv6Prefix ?? 64)
   checkWhole('lockForEveryoneAfter', lockForEveryoneAfter ?? failures, failures, 10_000)
   const numbers = numbersOf(options, failures)
   checkWhole('lockSeconds', numbers.lockSeconds, 1, 183 * 86_400)

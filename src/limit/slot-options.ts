@@ -1,4 +1,4 @@
-import { type CountedBy, checkCountedBy } from './subject.ts'
+import { type CountedBy, checkCountedBy, checkIpv6Prefix } from './subject.ts'
 
 /** Who shares slots, and how long one outlives a crash. */
 export interface SlotOptions {
@@ -43,8 +43,6 @@ export function checkSlots(owner: string, options: SlotOptions, kind = 'at-once'
   if (!Number.isFinite(leaseSeconds) || leaseSeconds < 1 || leaseSeconds > 3600) {
     throw new RangeError(`${owner}: leaseSeconds must be from 1 to 3,600.`)
   }
-  if (!Number.isInteger(ipv6Prefix) || ipv6Prefix < 1 || ipv6Prefix > 128) {
-    throw new RangeError(`${owner}: ipv6Prefix must be a whole number of bits from 1 to 128.`)
-  }
+  checkIpv6Prefix(owner, ipv6Prefix)
   return { limit, by: checkCountedBy(owner, by), name, leaseMs: Math.round(leaseSeconds * 1000), ipv6Prefix }
 }

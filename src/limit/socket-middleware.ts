@@ -5,6 +5,7 @@ import { type Context, layer, type StepAnswer } from '../layer.ts'
 import { isPending } from '../store/contract.ts'
 import { ClockCheck, type Lease, slotPartition, takeSlot } from './lease.ts'
 import { LimitedSocket, type SocketSettings } from './limited-socket.ts'
+import { boundedStore } from './limiter-store.ts'
 import { type MessageQuota, messageRate, SharedQuota } from './message-quota.ts'
 import { checkSlots, type SlotOptions } from './slot-options.ts'
 import { subjectOf } from './subject.ts'
@@ -83,7 +84,7 @@ export function socketLimits(options: SocketLimitsOptions): LimitedUpgrade {
       if (kit.header('upgrade')?.toLowerCase() !== 'websocket') return undefined
       if (!isHandshake(kit)) return refuseHandshake(kit)
       const partition = slotPartition(subjectOf(owner, kit, c, by, ipv6Prefix))
-      const store = kit.store(owner, options.store)
+      const store = boundedStore(kit.store(owner, options.store))
       const slots = { store, clock: kit.base.clock, partition, name, limit, clocks }
       const lease = takeSlot(slots, Math.min(HANDSHAKE_MS, leaseMs))
       const settings: SocketSettings = { name, leaseMs, store, rate, shared }

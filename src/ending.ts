@@ -35,6 +35,11 @@ export function tellingEnd(
     end('complete')
     return { response, breakOff: null }
   }
+  if (body.locked) {
+    // Somebody reads it already, so it cannot be sent, and nobody would ever tell its end.
+    end('failed')
+    return { response, breakOff: null }
+  }
   signal?.addEventListener('abort', abort)
   if (signal?.aborted) abort()
   const reader = body.getReader()

@@ -35,6 +35,8 @@ import { leaseCases } from '../limit/lease.cases.ts'
 import { lockCases } from '../limit/lock.cases.ts'
 import { lockoutCases } from '../limit/lockout.cases.ts'
 import { limitMiddlewareCases } from '../limit/middleware.cases.ts'
+import { queueCases } from '../limit/queue.cases.ts'
+import { queueMiddlewareCases } from '../limit/queue-middleware.cases.ts'
 import { quotaCases } from '../limit/quota.cases.ts'
 import { reservationCases } from '../limit/reservation.cases.ts'
 import { routeCases } from '../limit/route.cases.ts'
@@ -112,6 +114,8 @@ export const portableCases: readonly Case[] = [
   ...failureCases,
   ...routeCases,
   ...endingCases,
+  ...queueCases,
+  ...queueMiddlewareCases,
   ...issuesCases,
   ...validateMiddlewareCases,
   ...scanCases,

@@ -50,6 +50,7 @@ export {
   socketLimits,
 } from './limit/socket-middleware.ts'
 export { type QueueOptions, queue } from './limit/queue-middleware.ts'
+export { type ShedLoadOptions, shedLoad } from './limit/shedding-middleware.ts'
 export type { CountedBy, CountFunction } from './limit/subject.ts'
 export type { Platform } from './platform.ts'
 export { makePrincipal, type Principal } from './principal.ts'

@@ -29,6 +29,7 @@ import { accountCases } from '../limit/account.cases.ts'
 import { concurrencyCases } from '../limit/concurrency.cases.ts'
 import { limiterCasesOf } from '../limit/every-store.ts'
 import { failureCases } from '../limit/failure.cases.ts'
+import { adaptiveCases } from '../limit/adaptive.cases.ts'
 import { limitFieldsCases } from '../limit/fields.cases.ts'
 import { floodCases } from '../limit/flood.cases.ts'
 import { leaseCases } from '../limit/lease.cases.ts'
@@ -42,6 +43,7 @@ import { reservationCases } from '../limit/reservation.cases.ts'
 import { routeCases } from '../limit/route.cases.ts'
 import { severalQuotasCases } from '../limit/several.cases.ts'
 import { socketsCases } from '../limit/sockets.cases.ts'
+import { sheddingMiddlewareCases } from '../limit/shedding-middleware.cases.ts'
 import { principalCases } from '../principal.cases.ts'
 import { problemCases } from '../problem.cases.ts'
 import { securityCases } from '../security.cases.ts'
@@ -116,6 +118,8 @@ export const portableCases: readonly Case[] = [
   ...endingCases,
   ...queueCases,
   ...queueMiddlewareCases,
+  ...adaptiveCases,
+  ...sheddingMiddlewareCases,
   ...issuesCases,
   ...validateMiddlewareCases,
   ...scanCases,

@@ -16,6 +16,11 @@ const COMMANDS: Record<RuntimeName, readonly [string, ...string[]]> = {
   deno: ['deno', 'run', '--no-remote', '--node-modules-dir=manual', '--unstable-kv', '-A'],
 }
 
+/** How a runtime is started; the script and its arguments follow. */
+export function commandOf(runtime: RuntimeName): readonly [string, ...string[]] {
+  return COMMANDS[runtime]
+}
+
 /** Runs a script in a runtime of its own, and gives what it printed in its last line as JSON. */
 export function runScript(
   runtime: RuntimeName,

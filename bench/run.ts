@@ -4,11 +4,12 @@ import { cpus } from 'node:os'
 import { join } from 'node:path'
 import { guardedPart } from './guarded.report.ts'
 import { memoryPart } from './memory.report.ts'
+import { overloadPart } from './overload.ts'
 import { storesPart } from './stores.ts'
 
 const quick = process.argv.includes('--quick')
 console.error('bench: requests')
-const parts = [guardedPart(quick), memoryPart(quick), await storesPart(quick)]
+const parts = [guardedPart(quick), memoryPart(quick), await overloadPart(quick), await storesPart(quick)]
 
 const date = new Date().toISOString().slice(0, 10)
 const report = `# Results

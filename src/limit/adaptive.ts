@@ -53,8 +53,8 @@ interface Trial {
  * their kind usually takes. It knows no time but what it is told, and lets nobody wait.
  *
  * - What is usual is learned while the limit is not in use.
- * - While it is in use, nothing can be learned so: each request waits for others. A probe then halves the limit, again and
- *   again, until durations no longer fall with it; those are usual. This takes at most a tenth of the time, and little of it
+ * - While it is in use, nothing can be learned so: each request waits for others. A probe then halves the limit or more,
+ *   again and again, until durations no longer fall with it; those are usual. This takes at most a tenth of the time, and little of it
  *   with less let in than could be served.
  * - When requests are slow, the limit falls. If durations do not follow until it is half, something else made them slow:
  *   the limit returns, and those durations are usual from then on.
@@ -127,14 +127,18 @@ export class AdaptiveLimit {
    * @param turnMs how long the turn of the event loop took in which they were answered, 0 where that is not known
    */
   leave(answered: readonly Answered[], now: number, turnMs = 0): void {
+    let sampled = false
     for (const { admission, kind } of answered) {
       if (!this.#drop(admission)) continue
       const ms = now - admission.startedAt
       if (!this.#inUse) this.#durations.learn(kind, ms)
       else if (this.#unsettled > 0) this.#unsettled -= 1
-      else this.#durations.add(kind, ms, turnMs)
+      else {
+        this.#durations.add(kind, ms, turnMs)
+        sampled = true
+      }
     }
-    if (this.#inUse && this.#unsettled === 0) this.#durations.endTurn()
+    if (sampled) this.#durations.endTurn()
     this.#noteTurn(turnMs, now)
     if (this.#durations.isSure(this.#limit)) this.#decide(now)
   }
@@ -153,12 +157,11 @@ export class AdaptiveLimit {
     } else if (trial !== null && trial.probingSince !== null) {
       this.#goOnProbing(trial, slowness, now)
     } else if (this.#isProbeDue(now)) {
-      this.#fall(0.5, { limit: this.#limit, slowness, probingSince: now })
+      this.#fall(fallBy(slowness, 0.1, 0.5), { limit: this.#limit, slowness, probingSince: now })
     } else if (slowness > FALLS_ABOVE && this.#limit > MIN_LIMIT) {
       // One trial goes on until the limit is half: less would not tell what follows from what is chance.
       const goesOn = trial !== null && this.#limit > trial.limit / 2
-      const factor = Math.min(0.75, Math.max(0.5, FALLS_TO / slowness))
-      this.#fall(factor, goesOn ? trial : { limit: this.#limit, slowness, probingSince: null })
+      this.#fall(fallBy(slowness, 0.5, 0.75), goesOn ? trial : { limit: this.#limit, slowness, probingSince: null })
     } else if (slowness > FALLS_ABOVE) {
       // At the least limit, what takes long is usual.
       this.#adopt()
@@ -180,7 +183,8 @@ export class AdaptiveLimit {
   #goOnProbing(trial: Trial, slowness: number, now: number): void {
     if (this.#limit > MIN_LIMIT) {
       if (slowness < 1) this.#adopt()
-      this.#fall(0.5, { limit: this.#limit, slowness: Math.max(1, slowness), probingSince: trial.probingSince })
+      const next = { limit: this.#limit, slowness: Math.max(1, slowness), probingSince: trial.probingSince }
+      this.#fall(fallBy(slowness, 0.1, 0.5), next)
     } else {
       this.#adopt()
       this.#set(this.#limit)
@@ -248,4 +252,9 @@ export class AdaptiveLimit {
     if (admission.isReserved) this.#reserved -= 1
     return true
   }
+}
+
+/** What share of the limit would make so slow requests as quick as they should be, within bounds. */
+function fallBy(slowness: number, least: number, most: number): number {
+  return Math.min(most, Math.max(least, FALLS_TO / slowness))
 }

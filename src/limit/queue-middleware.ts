@@ -32,7 +32,8 @@ const LONGEST_RETRY_SECONDS = 3600
  * what runs took of late. One key's flood holds up no other key. A client that goes away leaves the line.
  *
  * A place is given back when the last byte of the answer was taken, the client broke off and the handler is done, or an upgrade
- * (101) was answered. A handler that never answers keeps its place.
+ * (101) was answered. A handler that never answers keeps its place, and so does a client that reads slowly: let nobody take
+ * the places of a key that is not theirs, and put it after `authenticate()`.
  *
  * It counts in this process alone. On Workers that is one isolate, where no request may wait for another: who finds all places
  * taken is refused at once, and a request counts for a minute at most, as the runtime may have killed it.

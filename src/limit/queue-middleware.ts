@@ -36,7 +36,8 @@ const LONGEST_RETRY_SECONDS = 3600
  * the places of a key that is not theirs, and put it after `authenticate()`.
  *
  * It counts in this process alone. On Workers that is one isolate, where no request may wait for another: who finds all places
- * taken is refused at once, and a request counts for a minute at most, as the runtime may have killed it.
+ * taken is refused at once. There a request counts for a minute at most, as the runtime may have killed it; that a
+ * client broke off is told there only with the compatibility flag `enable_request_signal`.
  *
  * @throws {RangeError | TypeError} at start, naming the setting that is wrong.
  *

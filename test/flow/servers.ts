@@ -132,6 +132,7 @@ async function startWorkerd(key: string, env: Record<string, string>): Promise<T
   const server = new Miniflare({
     modules: [{ type: 'ESModule', path: 'worker.mjs', contents: bundle.outputFiles[0]!.text }],
     compatibilityDate: '2026-07-30',
+    // Without it nobody is told on Workers that a client broke off.
     compatibilityFlags: ['enable_request_signal'],
     bindings: env,
     durableObjects: { HINOBAN: { className: 'StoppedObject', useSQLite: true } },

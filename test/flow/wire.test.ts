@@ -1,5 +1,5 @@
 import { connect } from 'node:net'
-import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest'
 import { WebSocket } from 'ws'
 import { type Answer, Client } from './client.ts'
 import { type Provider, RUNTIMES, startProvider, startServer, type TestServer } from './servers.ts'
@@ -463,6 +463,55 @@ describe.each(RUNTIMES)('%s >', (runtime) => {
       })
       socket.close()
       expect(echoed).toBe('echo hello')
+    })
+  })
+
+  describe('overload', () => {
+    /** A GET whose answer is never read to its end. */
+    const begin = (path: string) => {
+      const socket = connect({ host: '127.0.0.1', port: server.port })
+      let text = ''
+      socket.on('data', (chunk) => {
+        text += chunk
+      })
+      socket.on('error', () => undefined)
+      socket.write(`GET ${path} HTTP/1.1\r\nHost: 127.0.0.1:${server.port}\r\n\r\n`)
+      return { leave: () => socket.destroy(), status: () => text.slice(9, 12) }
+    }
+    const pause = () => new Promise((resolve) => setTimeout(resolve, 200))
+
+    test('LIM-6 who breaks off gives its place, and its place in the line, to the next', async () => {
+      const first = begin('/queued/endless')
+      await vi.waitUntil(() => first.status() === '200', 5000)
+      const second = begin('/queued/endless')
+      await pause()
+      // On Workers no request may wait for another.
+      expect(second.status()).toBe(runtime === 'workerd' ? '503' : '')
+      second.leave()
+      await pause()
+      const third = begin('/queued/endless')
+      await pause()
+      expect(third.status()).toBe(runtime === 'workerd' ? '503' : '')
+      first.leave()
+      await pause()
+      let last = third
+      await vi.waitUntil(async () => {
+        if (last.status() === '503') last = begin('/queued/endless')
+        await pause()
+        return last.status() === '200'
+      }, 5000)
+      last.leave()
+      third.leave()
+    })
+
+    test('LIM-6 a WebSocket keeps no place of a queue', async () => {
+      const sockets: WebSocket[] = []
+      for (let i = 0; i < 3; i++) {
+        const socket = new WebSocket(`ws://127.0.0.1:${server.port}/queued/socket`)
+        sockets.push(socket)
+        await new Promise((resolve, reject) => socket.on('open', resolve).on('error', reject))
+      }
+      for (const socket of sockets) socket.close()
     })
   })
 

@@ -1,4 +1,5 @@
 import { type AtomicStore, meter, type Platform, rateLimit, StoreOutage } from 'hinoban'
+import { type AtomicStore, type Platform, queue, StoreOutage } from 'hinoban'
 import { credentialVault } from 'hinoban/credentials'
 import type { MiddlewareHandler } from 'hono'
 import { HTTPException } from 'hono/http-exception'
@@ -55,6 +56,15 @@ export function createTestApp(
     })
     .get('/kinds/nothing', (() => undefined) as unknown as () => Response)
     .get('/kinds/socket', upgrade)
+    .get('/queued/socket', queue({ maxRunning: 1, maxWaiting: 0, by: 'everyone' }), upgrade)
+    .get('/queued/endless', queue({ maxRunning: 1, maxWaiting: 1, by: 'everyone' }), (c) =>
+      stream(c, async (out) => {
+        while (!out.aborted) {
+          await out.write('more')
+          await out.sleep(20)
+        }
+      }),
+    )
     .post('/kinds/length', async (c) =>
       c.json({ bytes: (await c.req.arrayBuffer()).byteLength, raw: c.req.raw.method }),
     )

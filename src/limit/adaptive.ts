@@ -19,7 +19,7 @@ const FALLS_ABOVE = 1.5
 /** The share of a fall that durations must follow for the load to be their cause. */
 const FOLLOWS = 0.35
 /** A turn of the event loop that takes this long is as slow as what takes {@link FALLS_ABOVE} times the usual. */
-const SLOW_TURN_MS = 20
+const SLOW_TURN_MS = 15
 /** For how long each turn must be slow to be a sign of load although the limit is not in use. */
 const SLOW_FOR_MS = 200
 /** How often usual durations are probed for while the limit is in use. */

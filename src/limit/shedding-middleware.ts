@@ -20,7 +20,7 @@ const SPREAD_SECONDS = 3
 /**
  * Refuses with 503 and `Retry-After` what a server cannot serve in good time, so that it serves the rest at its full speed.
  * How much that is, it finds by measuring: as many requests are let in at once as are answered in less than one and a half
- * times what their route usually takes, while the event loop turns in less than 20 ms. There is nothing to tune. What stands
+ * times what their route usually takes, while the event loop turns in less than 15 ms. There is nothing to tune. What stands
  * before it, such as `/health`, is never refused. The privileged have as many places again, and so are the last to go.
  *
  * A request counts from this layer until its Response is known, not until the end of a stream: how long a model talks says

@@ -143,7 +143,8 @@ export const queueMiddlewareCases: readonly Case[] = [
       const { ask, whole, started, running } = setUp({ maxRunning: 1, maxWaiting: 1 })
       const first = whole(ask('a', '1'))
       await settle()
-      await ask('a', '2', { signal: AbortSignal.abort() }).catch(() => null)
+      void ask('a', '2', { signal: AbortSignal.abort() }).catch(() => null)
+      await settle()
       const third = whole(ask('a', '3'))
       await settle()
       running[0]!.answer()
@@ -278,10 +279,16 @@ export const queueMiddlewareCases: readonly Case[] = [
       await others[1]
     },
     'where no request may wait for another, who finds all places taken is refused at once': async () => {
-      const { ask, whole, started, running } = setUp({ maxRunning: 1 }, { platform: new WorkerPlatform() })
+      const platform = new WorkerPlatform()
+      const { ask, whole, started, running, events } = setUp({ maxRunning: 1, maxWaitSeconds: 0.01 }, { platform })
       const first = whole(ask('a', '1'))
       await settle()
       await refusal(ask('a', '2'))
+      await platform.settled()
+      assert.deepEqual(
+        events.map(({ reason }) => reason),
+        ['queue_full'],
+      )
       running[0]!.answer()
       assert.equal(await first, '200 1 done')
       const third = whole(ask('a', '3'))

@@ -113,11 +113,63 @@ export const sheddingMiddlewareCases: readonly Case[] = [
     'handlers that compute without a pause count as at once while the event loop has not turned': async () => {
       const { app } = secured()
       app.use(shedLoad()).get('/', (c) => c.text('computed'))
-      const answers = await Promise.all(Array.from({ length: FIRST_LIMIT + 20 }, () => app.request('/')))
-      assert.equal(answers.filter(({ status }) => status === 200).length, FIRST_LIMIT)
-      assert.equal(answers.filter(({ status }) => status === 503).length, 20)
+      // Awaited one after the other, and yet the event loop does not turn.
+      const statuses: number[] = []
+      for (let i = 0; i < FIRST_LIMIT + 20; i++) statuses.push((await app.request('/')).status)
+      assert.equal(statuses.lastIndexOf(200), FIRST_LIMIT - 1)
+      assert.equal(statuses.indexOf(503), FIRST_LIMIT)
       await turn()
       assert.equal((await app.request('/')).status, 200)
+    },
+    'turns of the event loop that are slow for a while are a sign of load, although the limit is far': async () => {
+      const { app, clock } = secured()
+      app.use(shedLoad()).get('/', (c) => {
+        clock.advance(3)
+        return c.text('computed')
+      })
+      const statuses: number[] = []
+      for (let i = 0; i < 40; i++) {
+        const answers = await Promise.all(Array.from({ length: 20 }, () => app.request('/')))
+        statuses.push(...answers.map(({ status }) => status))
+        await turn()
+      }
+      assert.ok(statuses.slice(0, 60).every((status) => status === 200))
+      assert.ok(statuses.slice(-100).filter((status) => status === 503).length > 50)
+    },
+    'when cheap routes give way to dear ones, that alone sheds nothing': async () => {
+      const { app, clock } = secured()
+      let gate = Promise.withResolvers<void>()
+      app.use(shedLoad()).get('/:route', async (c) => {
+        await gate.promise
+        return c.text('done')
+      })
+      app.get('/dear/:id', async (c) => {
+        await gate.promise
+        return c.text('done')
+      })
+      /** Asks until one is refused, and gives how many were let in. */
+      const round = async (path: string, ms: number): Promise<number> => {
+        gate = Promise.withResolvers()
+        const asked: Promise<Response>[] = []
+        let isFull = false
+        while (!isFull) {
+          const answer = Promise.resolve(app.request(path))
+          asked.push(answer)
+          void answer.then(({ status }) => {
+            isFull ||= status === 503
+          })
+          if (asked.length % 50 === 0) await turn()
+        }
+        clock.advance(ms)
+        gate.resolve()
+        const answers = await Promise.all(asked)
+        await turn()
+        return answers.filter(({ status }) => status === 200).length
+      }
+      // The first rounds probe, as nothing is known.
+      let most = 0
+      for (let i = 0; i < 30; i++) most = await round('/cheap', 1)
+      for (let i = 0; i < 12; i++) assert.ok((await round('/dear/1', 200)) >= most, `round ${i}`)
     },
     'where nothing may outlive its request, a place is free as soon as its request was answered': async () => {
       const { app } = secured({ platform: new WorkerPlatform() })

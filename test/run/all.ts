@@ -30,6 +30,7 @@ import { concurrencyCases } from '../limit/concurrency.cases.ts'
 import { limiterCasesOf } from '../limit/every-store.ts'
 import { failureCases } from '../limit/failure.cases.ts'
 import { adaptiveCases } from '../limit/adaptive.cases.ts'
+import { durationsCases } from '../limit/durations.cases.ts'
 import { limitFieldsCases } from '../limit/fields.cases.ts'
 import { floodCases } from '../limit/flood.cases.ts'
 import { leaseCases } from '../limit/lease.cases.ts'
@@ -118,6 +119,7 @@ export const portableCases: readonly Case[] = [
   ...endingCases,
   ...queueCases,
   ...queueMiddlewareCases,
+  ...durationsCases,
   ...adaptiveCases,
   ...sheddingMiddlewareCases,
   ...issuesCases,

@@ -198,10 +198,19 @@ export class Kit implements Exchange {
     this.#onEnd.push(listener)
   }
 
-  /** The answer is known: tells the listeners, and gives those who wait for its end. */
-  answered(failed: boolean): readonly ((how: Ending) => void)[] {
-    for (const listener of this.#onAnswer) listener(failed)
-    return this.#onEnd
+  /** The answer is known: tells the listeners. What one throws is a fault, and keeps nothing from the others. */
+  answered(failed: boolean): void {
+    for (const listener of this.#onAnswer) this.#tell(() => listener(failed))
+  }
+
+  /** Whether anybody waits for the answer's end. */
+  get endIsAwaited(): boolean {
+    return this.#onEnd.length > 0
+  }
+
+  /** The answer has ended: tells the listeners, as {@link answered} does. */
+  ended(how: Ending): void {
+    for (const listener of this.#onEnd) this.#tell(() => listener(how))
   }
 
   /**
@@ -330,6 +339,14 @@ export class Kit implements Exchange {
         resource: error instanceof Error ? error.name : 'thrown',
       })
       return renderProblem(refusal)
+    }
+  }
+
+  #tell(run: () => void): void {
+    try {
+      run()
+    } catch (error) {
+      this.fault(error)
     }
   }
 

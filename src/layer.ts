@@ -127,15 +127,13 @@ export async function closing(kit: Kit, c: Context, rest: () => unknown): Promis
   return undefined
 }
 
-/** Tells those who wait for it how the request went. What a listener throws is a fault, and changes no answer. */
+/** Tells those who wait for it how the request went. */
 function tellOutcome(c: Context, kit: Kit): void {
   try {
     const failed = c.error !== undefined || c.res.status >= 500
-    const listeners = kit.answered(failed)
-    if (listeners.length === 0 || c.res.status === 101) return
-    const told = tellingEnd(c.res, kit.method === 'HEAD', kit.abortSignal, failed, (how) => {
-      for (const listener of listeners) listener(how)
-    })
+    kit.answered(failed)
+    if (!kit.endIsAwaited || c.res.status === 101) return
+    const told = tellingEnd(c.res, kit.method === 'HEAD', kit.abortSignal, failed, (how) => kit.ended(how))
     if (told.response !== c.res) replaceResponse(c, told.response)
     if (told.breakOff) kit.sending(told.breakOff)
   } catch (error) {

@@ -86,16 +86,21 @@ export const endingCases: readonly Case[] = [
       assert.deepEqual(await answer.json(), { a: 1 })
       assert.deepEqual(told, ['complete'])
     },
-    'a listener that throws is told of in an event and changes no answer': async () => {
+    'a listener that throws is told of in an event, and changes no answer and nothing for the others': async () => {
       const { app, events, platform } = secured()
+      const told: unknown[] = []
       app.use(async (c, next) => {
-        c.var.security.onAnswer(() => {
-          throw new Error('bug')
-        })
+        for (const listen of ['onAnswer', 'onEnd'] as const) {
+          c.var.security[listen](() => {
+            throw new Error('bug')
+          })
+          c.var.security[listen]((how: unknown) => told.push(how))
+        }
         await next()
       })
       app.get('/', (c) => c.text('ok'))
       assert.equal(await (await app.request('/')).text(), 'ok')
+      assert.deepEqual(told, [false, 'complete'])
       await platform.settled()
       assert.deepEqual([events[0]!.type, events[0]!.reason], ['fault', 'Error'])
     },

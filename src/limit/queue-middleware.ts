@@ -3,7 +3,7 @@ import type { Kit, KitOptions } from '../kit.ts'
 import { type Context, layer } from '../layer.ts'
 import { seconds } from './fields.ts'
 import { KeyedQueue, type Place } from './queue.ts'
-import { type CountedBy, checkCountedBy, subjectOf } from './subject.ts'
+import { type CountedBy, checkCountedBy, checkIpv6Prefix, subjectOf } from './subject.ts'
 
 /** What {@link queue} takes besides the parts of a kit. */
 export interface QueueOptions extends KitOptions {
@@ -55,9 +55,7 @@ export function queue(options: QueueOptions): MiddlewareHandler<Env> {
   if (!(typeof maxWaitSeconds === 'number' && maxWaitSeconds > 0 && maxWaitSeconds <= 3600)) {
     throw new RangeError('queue(): maxWaitSeconds must be above 0 and at most 3600.')
   }
-  if (!Number.isInteger(ipv6Prefix) || ipv6Prefix < 1 || ipv6Prefix > 128) {
-    throw new RangeError('queue(): ipv6Prefix must be a whole number of bits from 1 to 128.')
-  }
+  checkIpv6Prefix('queue()', ipv6Prefix)
   const by = checkCountedBy('queue()', options.by)
   let places: KeyedQueue | null = null
   return layer('queue()', options, (kit, c) => {

@@ -1,5 +1,4 @@
-import { type AtomicStore, meter, type Platform, rateLimit, StoreOutage } from 'hinoban'
-import { type AtomicStore, type Platform, queue, StoreOutage } from 'hinoban'
+import { type AtomicStore, meter, type Platform, queue, rateLimit, StoreOutage } from 'hinoban'
 import { credentialVault } from 'hinoban/credentials'
 import type { MiddlewareHandler } from 'hono'
 import { HTTPException } from 'hono/http-exception'

@@ -130,7 +130,7 @@ export async function closing(kit: Kit, c: Context, rest: () => unknown): Promis
 /** Tells those who wait for it how the request went. */
 function tellOutcome(c: Context, kit: Kit): void {
   try {
-    const failed = c.error !== undefined || c.res.status >= 500
+    const failed = c.res.status >= 500
     kit.answered(failed)
     if (!kit.endIsAwaited || c.res.status === 101) return
     const told = tellingEnd(c.res, kit.method === 'HEAD', kit.abortSignal, failed, (how) => kit.ended(how))

@@ -1,6 +1,8 @@
+import type { Clock } from '../clock.ts'
 import { type Awaitable, isPending } from '../store/contract.ts'
 import type { RememberingStore } from '../store/denials.ts'
 import type { BucketState, Charge, Decision } from '../store/gcra.ts'
+import { elapsedUs, givingBack } from './giving-back.ts'
 
 /** A charge and the partition that it belongs to. */
 export interface PlacedCharge extends Charge {
@@ -22,12 +24,13 @@ interface Share {
 
 /**
  * Makes all charges or none; there is at least one. Those of one partition are decided at once by the store. Partitions are charged one after the
- * other, and given back before this answers if a later one refuses or fails: never over-admits, may over-refuse for that
- * moment. A denial that is remembered costs no call at all.
+ * other, and given back before this answers if a later one refuses or fails, but for what drained meanwhile: never
+ * over-admits, may over-refuse for that moment. A denial that is remembered costs no call at all.
  *
+ * @param clock tells how long a charge stood before it was given back
  * @throws {StoreOutage} when the store could not decide; what was charged by then is given back if it can be.
  */
-export function chargeAll(store: RememberingStore, charges: readonly PlacedCharge[]): Awaitable<Verdict> {
+export function chargeAll(store: RememberingStore, clock: Clock, charges: readonly PlacedCharge[]): Awaitable<Verdict> {
   const { partition } = charges[0]!
   if (charges.every((charge) => charge.partition === partition)) {
     const decision = store.consume(partition, charges)
@@ -35,35 +38,41 @@ export function chargeAll(store: RememberingStore, charges: readonly PlacedCharg
   }
   const shares = sharesOf(charges)
   const states = new Array<BucketState | null>(charges.length).fill(null)
+  let refused = false
   for (const share of shares) {
     const known = store.remembered(share.partition, share.charges)
     if (known === null) continue
     note(share, known, states)
-    return { admitted: false, states }
+    refused = true
   }
-  return chargeFrom(store, shares, 0, states)
+  return refused ? { admitted: false, states } : chargeFrom({ store, clock, shares, states, sinceMs: [] }, 0)
 }
 
-function chargeFrom(
-  store: RememberingStore,
-  shares: readonly Share[],
-  at: number,
-  states: (BucketState | null)[],
-): Awaitable<Verdict> {
+interface Run {
+  readonly store: RememberingStore
+  readonly clock: Clock
+  readonly shares: readonly Share[]
+  readonly states: (BucketState | null)[]
+  /** When each share was charged, or a moment before. */
+  readonly sinceMs: number[]
+}
+
+function chargeFrom(run: Run, at: number): Awaitable<Verdict> {
+  const { store, clock, shares, states } = run
   const share = shares[at]
   if (share === undefined) return { admitted: true, states }
-  const charged = shares.slice(0, at)
   const go = (decision: Decision): Awaitable<Verdict> => {
     note(share, decision, states)
-    if (decision.admitted === true) return chargeFrom(store, shares, at + 1, states)
-    return after(giveBack(store, charged, states), () => ({ admitted: false, states }))
+    if (decision.admitted === true) return chargeFrom(run, at + 1)
+    return after(giveBack(run, at), () => ({ admitted: false, states }))
   }
   const fail = (error: unknown): Awaitable<never> =>
-    after(giveBack(store, charged, states), () => {
+    after(giveBack(run, at), () => {
       throw error
     })
   let decision: Awaitable<Decision>
   try {
+    run.sinceMs[at] = clock.now()
     decision = store.consume(share.partition, share.charges)
   } catch (error) {
     return fail(error)
@@ -71,23 +80,27 @@ function chargeFrom(
   return isPending(decision) ? (decision.then(go, fail) as Promise<Verdict>) : go(decision)
 }
 
-/** An outage on the way back leaves the charge: that client is refused too early, nobody too late. */
-function giveBack(
-  store: RememberingStore,
-  shares: readonly Share[],
-  states: (BucketState | null)[],
-): Awaitable<unknown> {
-  const answers = shares.map((share): Awaitable<void> => {
-    const back = share.charges.map((charge) => ({ ...charge, cost: -charge.cost }))
-    const seen = (decision: Decision): void => note(share, decision, states)
+/**
+ * Gives back the shares before this one. An outage on the way leaves the charge: somebody is refused too early, nobody too
+ * late. Their states stay as they were charged: less is told than is left, never more.
+ */
+function giveBack({ store, clock, shares, sinceMs }: Run, before: number): Awaitable<unknown> {
+  const answers = shares.slice(0, before).map((share, i): Awaitable<void> => {
+    const drainedUs = elapsedUs(store, clock, sinceMs[i]!)
+    const back = share.charges.flatMap((charge) => givingBack(charge, 0, drainedUs) ?? [])
+    if (back.length === 0) return undefined
     try {
       const decision = store.consume(share.partition, back)
-      return isPending(decision) ? decision.then(seen, () => undefined) : seen(decision)
+      return isPending(decision) ? decision.then(nothing, nothing) : undefined
     } catch {
       return undefined
     }
   })
   return answers.some(isPending) ? Promise.all(answers) : undefined
+}
+
+function nothing(): undefined {
+  return undefined
 }
 
 function after<T>(first: Awaitable<unknown>, then: () => T): Awaitable<T> {

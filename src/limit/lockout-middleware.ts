@@ -1,4 +1,5 @@
 import { addressBucket, makeAddress } from '../address.ts'
+import { sha256Hex } from '../crypto/hash.ts'
 import { type Kit, requireAtomic } from '../kit.ts'
 import { type Context, kitOf, orFault } from '../layer.ts'
 import type { AtomicStore } from '../store/contract.ts'
@@ -90,6 +91,8 @@ export interface Lockout {
 }
 
 const OWNER = 'lockout()'
+/** What is longer is looked up by its digest. */
+const MAX_FOLD_UNITS = 256
 
 /**
  * Locks a client out of an account after some failures, for a time that doubles with each lock. Client and account lock as a
@@ -124,7 +127,10 @@ export function lockout(options: LockoutOptions): Lockout {
     lockForEveryoneAfter === undefined ? null : makeLock(`lockout:${name}`, numbersOf(options, lockForEveryoneAfter))
 
   /** A fold holds no space, so the client ends where it does. */
-  const placeOf = (client: string, account: string): string => `lockout:${client} ${foldAccount(account)}`
+  const placeOf = (client: string, account: string): string => {
+    const folded = foldAccount(account)
+    return `lockout:${client} ${folded.length <= MAX_FOLD_UNITS ? folded : `~${sha256Hex(folded)}`}`
+  }
   const storeOf = (kit: Kit): AtomicStore => boundedStore(kit.store(OWNER, options.store))
   const lockOf = ({ account, address }: LockoutSubject): { readonly lock: Lock; readonly partition: string } => {
     if (address !== null) {

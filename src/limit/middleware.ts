@@ -1,6 +1,6 @@
 import type { MiddlewareHandler } from 'hono'
 import type { FirstTier } from '../first-tier.ts'
-import type { Kit, KitEnv, KitOptions } from '../kit.ts'
+import { type Kit, type KitEnv, type KitOptions, SetupError } from '../kit.ts'
 import { type Context, kitOf, layer, orFault, type StepAnswer } from '../layer.ts'
 import { type Awaitable, isPending, StoreOutage } from '../store/contract.ts'
 import type { RememberingStore } from '../store/denials.ts'
@@ -9,8 +9,8 @@ import { chargeAll, type PlacedCharge, type Verdict } from './charging.ts'
 import { limitFields, seconds } from './fields.ts'
 import { limiterStore } from './limiter-store.ts'
 import { type Counted, type LimitPeek, peekLimits, resetLimits } from './peek.ts'
-import { makePolicies, type Policy, type QuotaOptions } from './quota.ts'
-import { noteReservation, Reservation } from './reservation.ts'
+import { type Cost, makePolicies, type Policy, type QuotaOptions } from './quota.ts'
+import { notePassed, noteReservation, Reservation } from './reservation.ts'
 import { bucketOf, checkIpv6Prefix, subjectOf } from './subject.ts'
 
 /** One quota, named in the options themselves. */
@@ -32,7 +32,7 @@ interface LimiterOptions extends KitOptions {
   readonly ipv6Prefix?: number
   /** Requests for which it gives true are not limited at all. */
   readonly skip?: (c: Context) => Awaitable<boolean>
-  /** Decides, charges and tells events, but refuses nobody and tells clients nothing. */
+  /** Decides in buckets of its own and tells events, but refuses nobody for its quotas and tells clients nothing. */
   readonly dryRun?: boolean
   /**
    * When the store cannot decide: `local` (unless told) limits by this process's memory, so at most quota × processes
@@ -51,7 +51,7 @@ export interface RateLimiter extends MiddlewareHandler<KitEnv> {
   /**
    * What somebody has left, without taking any: one state for each quota.
    *
-   * @throws {TypeError} naming what `who` lacks. @throws {Problem} 503 when the store cannot tell.
+   * @throws {Problem} 503 when the store cannot tell, 500 for a `who` that lacks something: the event names it.
    */
   peek(c: Context, who: Counted): Promise<readonly LimitPeek[]>
   /** Makes somebody's quotas whole; an event says so. @throws as `peek`. */
@@ -81,6 +81,9 @@ export function rateLimit(options: RateLimitOptions): RateLimiter {
   if (!['local', 'deny', 'allow'].includes(onStoreFailure)) {
     throw new TypeError("rateLimit(): onStoreFailure must be 'local', 'deny' or 'allow'.")
   }
+  if (typeof dryRun !== 'boolean') throw new TypeError('rateLimit(): dryRun must be true or false.')
+  if (skip !== undefined && typeof skip !== 'function') throw new TypeError('rateLimit(): skip must be a function.')
+  if (firstTier !== undefined) checkTier(firstTier)
   const policiesOf = readQuotas(options)
   const storeOf = (kit: Kit) => limiterStore(kit.store('rateLimit()', options.store), kit.base.clock)
   let standIn: RememberingStore | null = null
@@ -93,17 +96,19 @@ export function rateLimit(options: RateLimitOptions): RateLimiter {
       const resource = policies.map(({ name }) => name).join(', ')
       kit.emit({ type: 'limit.degraded', level: 'error', reason: choice, resource })
       if (choice === 'allow') {
-        noteAll(c, policies, null)
+        notePassed(c)
         return undefined
       }
       standIn ??= limiterStore(memoryStore({ clock: kit.base.clock, maxEntries: STAND_IN_ENTRIES }), kit.base.clock)
-      return withVerdict(chargeAll(standIn, charges), (verdict) => settleWith(standIn!, verdict))
+      return withVerdict(chargeAll(standIn, clock, charges), (verdict) => settleWith(standIn!, verdict))
     }
+    const { clock } = kit.base
+    const sinceMs = clock.now()
     const settleWith = (used: RememberingStore, verdict: Verdict): Response | undefined =>
-      answer(kit, c, { policies, charges, verdict, store: used, dryRun })
+      answer(kit, c, { policies, charges, verdict, store: used, sinceMs, dryRun })
     let verdict: Awaitable<Verdict>
     try {
-      verdict = chargeAll(store, charges)
+      verdict = chargeAll(store, clock, charges)
     } catch (error) {
       return fall(error)
     }
@@ -114,13 +119,13 @@ export function rateLimit(options: RateLimitOptions): RateLimiter {
     const policies = policiesOf(c)
     const charges = policies.map((policy) => place(kit, c, policy, ipv6Prefix))
     const go = (costs: readonly number[]): StepAnswer => {
-      const priced = charges.map((charge, i) => ({ ...charge, cost: checked(costs[i]!) }))
+      const priced = charges.map((charge, i) => ({ ...charge, cost: checked(policies[i]!, costs[i]!) }))
       const dear = policies.find(({ rate }, i) => costs[i]! > rate.burst)
       if (dear && !dryRun) return tooDear(kit, dear)
       return decide(kit, c, policies, priced)
     }
     const passTier = (): StepAnswer => {
-      const costs = policies.map(({ cost }) => (typeof cost === 'function' ? cost(c) : cost))
+      const costs = policies.map(({ cost }) => costOf(cost, c))
       return costs.some(isPending) ? Promise.all(costs).then(go) : go(costs as number[])
     }
     return firstTier && !dryRun ? askTier(kit, firstTier, policies[0]!, charges[0]!, passTier) : passTier()
@@ -129,21 +134,21 @@ export function rateLimit(options: RateLimitOptions): RateLimiter {
   const handler = layer<KitEnv>('rateLimit()', options, (kit, c) => {
     const skipped = skip?.(c)
     if (isPending(skipped)) {
-      return skipped.then((yes) => (yes === true ? letPass(c, policiesOf) : limit(kit, c)))
+      return skipped.then((yes) => (yes === true ? notePassed(c) : limit(kit, c)))
     }
-    return skipped === true ? letPass(c, policiesOf) : limit(kit, c)
+    return skipped === true ? notePassed(c) : limit(kit, c)
   })
-  const policiesFor = (who: Counted): readonly Policy[] => (who.quotas ? makePolicies(who.quotas) : policiesOf(null))
+  const policiesFor = (who: Counted): readonly Policy[] =>
+    who.quotas ? makePolicies(who.quotas, dryRun) : policiesOf(null)
   return Object.assign(handler, {
-    peek(c: Context, who: Counted) {
+    async peek(c: Context, who: Counted) {
       const kit = kitOf(c, 'rateLimit().peek()')
-      const policies = policiesFor(who)
-      return orFault(kit, () => peekLimits(storeOf(kit), policies, who, ipv6Prefix))
+      return orFault(kit, () => peekLimits(storeOf(kit), kit.base.clock, policiesFor(who), who, ipv6Prefix))
     },
     async reset(c: Context, who: Counted) {
       const kit = kitOf(c, 'rateLimit().reset()')
-      const policies = policiesFor(who)
-      await orFault(kit, () => resetLimits(storeOf(kit), policies, who, ipv6Prefix))
+      const policies = await orFault(kit, async () => policiesFor(who))
+      await orFault(kit, () => resetLimits(storeOf(kit), kit.base.clock, policies, who, ipv6Prefix))
       for (const { name } of policies) kit.emit({ type: 'limit.reset', level: 'info', reason: 'quota', resource: name })
     },
   })
@@ -151,25 +156,34 @@ export function rateLimit(options: RateLimitOptions): RateLimiter {
 
 /** The quotas of a request; null for those that no request decides. */
 function readQuotas(options: RateLimitOptions): (c: Context | null) => readonly Policy[] {
-  const { quotas } = options
+  const { quotas, dryRun = false } = options
   if (quotas === undefined) {
-    const policies = makePolicies([options])
+    const policies = makePolicies([options], dryRun)
     return () => policies
   }
   for (const setting of ['quota', 'periodSeconds', 'burst', 'by', 'cost', 'reserve', 'name'] as const) {
     if (setting in options) throw new TypeError(`rateLimit(): ${setting} belongs into each of quotas.`)
   }
   if (typeof quotas !== 'function') {
-    const policies = makePolicies(quotas)
+    const policies = makePolicies(quotas, dryRun)
     return () => policies
   }
   const known = new WeakMap<readonly QuotaOptions[], readonly Policy[]>()
   return (c) => {
-    if (c === null) throw new TypeError('rateLimit(): quotas is a function of the request; name them: { …, quotas }.')
+    if (c === null) throw new SetupError('rateLimit(): quotas is a function of the request; name them: { …, quotas }.')
     const given = quotas(c)
-    const policies = known.get(given) ?? makePolicies(given)
+    const policies = known.get(given) ?? planOf(given, dryRun)
     known.set(given, policies)
     return policies
+  }
+}
+
+/** The event names what is wrong with a plan: no start could show it. */
+function planOf(quotas: readonly QuotaOptions[], dryRun: boolean): readonly Policy[] {
+  try {
+    return makePolicies(quotas, dryRun)
+  } catch (error) {
+    throw new SetupError(error instanceof Error ? error.message : 'rateLimit(): quotas gave no quotas.')
   }
 }
 
@@ -178,9 +192,19 @@ function place(kit: Kit, c: Context, policy: Policy, ipv6Prefix: number): Placed
   return { partition: subject.partition, name: bucketOf(policy.bucket, subject), rate: policy.rate, cost: 0 }
 }
 
-function checked(cost: number): number {
+/** A function that throws gives a promise that rejects: so those of the other quotas are not left alone. */
+function costOf(cost: Cost, c: Context): Awaitable<number> {
+  if (typeof cost !== 'function') return cost
+  try {
+    return cost(c)
+  } catch (error) {
+    return Promise.reject(error)
+  }
+}
+
+function checked({ name }: Policy, cost: number): number {
   if (Number.isSafeInteger(cost) && cost >= 0) return cost
-  throw new RangeError('rateLimit(): a cost must be a whole number of units, 0 or more.')
+  throw new SetupError(`rateLimit(): the cost of ${name} must be a whole number of units, 0 or more.`)
 }
 
 function withVerdict(
@@ -196,6 +220,7 @@ interface Decided {
   readonly charges: readonly PlacedCharge[]
   readonly verdict: Verdict
   readonly store: RememberingStore
+  readonly sinceMs: number
   readonly dryRun: boolean
 }
 
@@ -216,8 +241,11 @@ function answer(kit: Kit, c: Context, decided: Decided): Response | undefined {
     waitMs = Math.max(waitMs, state.retryAfterMs ?? 0)
   }
   if (!dryRun) for (const [field, value] of limitFields(limits)) kit.respond(field, value)
-  if (verdict.admitted || dryRun) holdReserved(kit, c, decided)
-  if (verdict.admitted) return undefined
+  if (verdict.admitted) {
+    holdReserved(kit, c, decided)
+    return undefined
+  }
+  notePassed(c)
   for (const resource of violated) {
     kit.emit({ type: 'limit.refused', level: 'warn', reason: dryRun ? 'dry_run' : 'quota', resource })
   }
@@ -243,6 +271,13 @@ function tooDear(kit: Kit, { name, rate }: Policy): Response {
   })
 }
 
+function checkTier({ periodSeconds, admits }: FirstTier): void {
+  if (typeof admits !== 'function') throw new TypeError('rateLimit(): firstTier must have a function admits.')
+  if (!(periodSeconds > 0 && periodSeconds <= 86_400)) {
+    throw new RangeError('rateLimit(): periodSeconds of firstTier must be above 0 and at most 86,400.')
+  }
+}
+
 /** A tier that fails is none: the exact limit decides. */
 function askTier(
   kit: Kit,
@@ -254,7 +289,7 @@ function askTier(
   const go = (admits: boolean): StepAnswer => {
     if (admits === true) return pass()
     kit.emit({ type: 'limit.refused', level: 'warn', reason: 'first_tier', resource: name })
-    return refuse(kit, [name], tier.periodSeconds)
+    return refuse(kit, [name], Math.ceil(tier.periodSeconds))
   }
   const fail = (): true => {
     kit.emit({ type: 'limit.degraded', level: 'error', reason: 'first_tier', resource: name })
@@ -287,22 +322,14 @@ async function inTime(admits: PromiseLike<boolean>): Promise<boolean> {
 }
 
 /** What a failed request reserved goes back, unless its handler settled it. */
-function holdReserved(kit: Kit, c: Context, { policies, charges, verdict, store }: Decided): void {
+function holdReserved(kit: Kit, c: Context, { policies, charges, store, sinceMs }: Decided): void {
   for (const [i, { name, isReserved }] of policies.entries()) {
     if (!isReserved) continue
-    const charge = charges[i]!
-    const held = new Reservation(c, kit, name, store, verdict.admitted ? charge : { ...charge, cost: 0 })
-    noteReservation(c, name, held)
+    const held = new Reservation(c, kit, name, store, charges[i]!, sinceMs)
+    noteReservation(c, held)
     kit.onAnswer((failed) => {
-      if (failed && held.isOpen) held.settleLate(0)
+      // Who hung up may have made it fail.
+      if (failed && kit.abortSignal?.aborted !== true) held.returnAll()
     })
   }
-}
-
-function letPass(c: Context, policiesOf: (c: Context) => readonly Policy[]): undefined {
-  noteAll(c, policiesOf(c), null)
-}
-
-function noteAll(c: Context, policies: readonly Policy[], reservation: null): void {
-  for (const { name, isReserved } of policies) if (isReserved) noteReservation(c, name, reservation)
 }

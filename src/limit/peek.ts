@@ -1,12 +1,14 @@
 import { addressBucket, makeAddress } from '../address.ts'
+import type { Clock } from '../clock.ts'
+import { SetupError } from '../kit.ts'
 import type { RememberingStore } from '../store/denials.ts'
 import { chargeAll, type PlacedCharge } from './charging.ts'
 import type { Policy, QuotaOptions } from './quota.ts'
-import { bucketOf, type CountedBy, subjectOfTexts } from './subject.ts'
+import { bucketOf, type CountedBy, keyText, subjectOfTexts } from './subject.ts'
 
 /** Somebody whose limits are looked at, by what the quotas count by. */
 export interface Counted {
-  /** For `address`, and for `principal` where it is a stranger: an IP address. */
+  /** For `address`, and for `principal` where it is a stranger: an IP address as events give it, `unknown` among them. */
   readonly address?: string
   /** For `principal`: its `key`. */
   readonly principal?: string
@@ -31,12 +33,13 @@ export interface LimitPeek {
 /** As `RateLimiter.peek`. */
 export async function peekLimits(
   store: RememberingStore,
+  clock: Clock,
   policies: readonly Policy[],
   who: Counted,
   ipv6Prefix: number,
 ): Promise<readonly LimitPeek[]> {
   const charges = policies.map((policy) => chargeFor(policy, who, ipv6Prefix, 0))
-  const { states } = await chargeAll(store, charges)
+  const { states } = await chargeAll(store, clock, charges)
   return policies.map(({ name, quota }, i) => {
     const { remaining, resetAfterMs } = states[i]!
     return { policy: name, quota, remaining, resetAfterMs }
@@ -46,6 +49,7 @@ export async function peekLimits(
 /** As `RateLimiter.reset`. */
 export async function resetLimits(
   store: RememberingStore,
+  clock: Clock,
   policies: readonly Policy[],
   who: Counted,
   ipv6Prefix: number,
@@ -53,6 +57,7 @@ export async function resetLimits(
   // More than the burst makes any bucket whole, also one that a clock step left far ahead.
   await chargeAll(
     store,
+    clock,
     policies.map((policy) => chargeFor(policy, who, ipv6Prefix, -policy.rate.burst - 1)),
   )
 }
@@ -69,10 +74,12 @@ function textFor(by: CountedBy, who: Counted, ipv6Prefix: number, place: number)
   if (by === 'everyone') return 'everyone:'
   if (by === 'principal' && principal !== undefined) return `principal:${principal}`
   if (by === 'route' && route !== undefined) return `route:${route}`
-  if (typeof by === 'function' && keys?.[place] !== undefined) return `key:${keys[place]?.toWellFormed() ?? ''}`
+  if (typeof by === 'function' && keys?.[place] !== undefined) return keyText(keys[place] ?? '')
   if ((by === 'address' || by === 'principal') && address !== undefined) {
-    return `address:${addressBucket(makeAddress(address, 'socket'), ipv6Prefix)}`
+    const found = makeAddress(address, 'socket')
+    if (found.ip !== null || address === 'unknown') return `address:${addressBucket(found, ipv6Prefix)}`
+    throw new SetupError("rateLimit(): address must be an IP address as events give it, or 'unknown'.")
   }
   const lacking = typeof by === 'function' ? 'keys' : by
-  throw new TypeError(`This quota counts by ${lacking}: say whose, { ${lacking}: … }.`)
+  throw new SetupError(`rateLimit(): this quota counts by ${lacking}: say whose, { ${lacking}: … }.`)
 }

@@ -27,8 +27,8 @@ export interface QuotaOptions {
    */
   readonly reserve?: Cost
   /**
-   * The policy's name, in headers and in the store. `<quota>-per-<period>s` unless told. Limiters of the
-   * same name, numbers and `by` share their buckets, so give names where two equal quotas shall count apart.
+   * The policy's name, in headers and in the store. `<quota>-per-<period>s` unless told; needed where `by` is a function.
+   * Limiters of the same name, numbers and `by` share their buckets, so give names where two equal quotas shall count apart.
    */
   readonly name?: string
 }
@@ -47,11 +47,15 @@ export interface Policy {
 }
 
 /** @throws {RangeError} or TypeError naming the setting that is wrong. */
-export function makePolicy(options: QuotaOptions): Policy {
+export function makePolicy(options: QuotaOptions, dryRun = false): Policy {
   const { quota, periodSeconds, burst = quota, name = defaultName(quota, periodSeconds, burst) } = options
   const { by = 'address', cost, reserve } = options
   if (!/^[\x20\x21\x23-\x5b\x5d-\x7e]{1,64}$/.test(name)) {
     throw new TypeError('rateLimit(): name must be 1 to 64 printable ASCII characters without quotes or backslashes.')
+  }
+  const parts = checkCountedBy('rateLimit()', by)
+  if (options.name === undefined && parts.some((part) => typeof part === 'function')) {
+    throw new TypeError('rateLimit(): name is needed where by is a function, or two of them would share their buckets.')
   }
   if (cost !== undefined && reserve !== undefined) {
     throw new TypeError('rateLimit(): a quota has a cost or a reserve, not both.')
@@ -62,20 +66,20 @@ export function makePolicy(options: QuotaOptions): Policy {
     rate,
     quota,
     periodSeconds,
-    by: checkCountedBy('rateLimit()', by),
+    by: parts,
     cost: checkCost(reserve === undefined ? 'cost' : 'reserve', reserve ?? cost ?? 1, burst),
     isReserved: reserve !== undefined,
     // The numbers are part of the name: another rate over the same bucket would read its state wrongly, or empty it.
-    bucket: `limit:${name}:${rate.quota}/${rate.periodUs}us/${rate.burst}`,
+    bucket: `${dryRun ? 'dry' : 'limit'}:${name}:${rate.quota}/${rate.periodUs}us/${rate.burst}`,
   }
 }
 
 /** @throws {TypeError | RangeError} as {@link makePolicy}, and for no quota or two of one name. */
-export function makePolicies(quotas: readonly QuotaOptions[]): readonly Policy[] {
+export function makePolicies(quotas: readonly QuotaOptions[], dryRun: boolean): readonly Policy[] {
   if (!Array.isArray(quotas) || quotas.length === 0) {
     throw new TypeError('rateLimit(): quotas must name at least one quota. To limit nobody, use skip.')
   }
-  const policies = quotas.map(makePolicy)
+  const policies = quotas.map((quota) => makePolicy(quota, dryRun))
   if (new Set(policies.map(({ name }) => name)).size !== policies.length) {
     throw new TypeError('rateLimit(): two quotas have one name. Give each a name of its own.')
   }

@@ -1,8 +1,9 @@
-import type { Kit } from '../kit.ts'
-import type { Context } from '../layer.ts'
+import { type Kit, SetupError } from '../kit.ts'
+import { type Context, kitOf } from '../layer.ts'
 import { type Awaitable, isPending } from '../store/contract.ts'
 import type { RememberingStore } from '../store/denials.ts'
 import type { PlacedCharge } from './charging.ts'
+import { elapsedUs, givingBack } from './giving-back.ts'
 
 const MAX_TRIES = 4
 
@@ -13,60 +14,65 @@ export class Reservation {
   readonly #kit: Kit
   readonly #store: RememberingStore
   readonly #charge: PlacedCharge
-  #open = true
+  readonly #sinceMs: number
+  /** What stands charged of it. */
+  #state: 'reserved' | 'returned' | 'settled' = 'reserved'
+  /** Whether a stream counts towards it. */
+  isMetered = false
 
-  /** @param charge what was charged; a cost of 0 where the request passed without */
-  constructor(c: Context, kit: Kit, policy: string, store: RememberingStore, charge: PlacedCharge) {
+  /**
+   * @param charge what was charged
+   * @param sinceMs when it was charged, or a moment before
+   */
+  constructor(c: Context, kit: Kit, policy: string, store: RememberingStore, charge: PlacedCharge, sinceMs: number) {
     this.policy = policy
     this.#c = c
     this.#kit = kit
     this.#store = store
     this.#charge = charge
+    this.#sinceMs = sinceMs
   }
 
   /** Whether nobody has settled it. */
   get isOpen(): boolean {
-    return this.#open
+    return this.#state !== 'settled'
   }
 
   /**
    * Puts the true number of units in the place of what was reserved, the first time it is called. An outage leaves what
    * was reserved, with an event.
    *
-   * @throws {RangeError} for no whole number of 0 or more; then what was reserved stands.
+   * @param units whole, 0 or more
    */
   settle(units: number): Awaitable<void> {
-    if (!this.#open) return undefined
-    this.#open = false
-    // Closed by now: what cannot be counted must not come free.
-    if (!Number.isSafeInteger(units) || units < 0) {
-      throw new RangeError('settle(): units must be a whole number, 0 or more. What was reserved stays charged.')
-    }
-    const more = units - this.#charge.cost
-    try {
-      const done = more > 0 ? this.#take(more) : more < 0 ? this.#consume(more) : undefined
-      if (isPending(done)) return done.then(nothing, (error: unknown) => this.#fail(error)) as Promise<void>
-    } catch (error) {
-      this.#fail(error)
-    }
-    return undefined
+    if (!this.isOpen) return undefined
+    const reserved = this.#state === 'reserved' ? this.#charge.cost : 0
+    this.#state = 'settled'
+    return this.#safely(() => (units > reserved ? this.#take(units - reserved) : this.#giveBack(units)))
+  }
+
+  /** Gives back what nobody settled: the request failed. Who settles later is charged after all. */
+  returnAll(): void {
+    if (this.#state !== 'reserved' || this.isMetered) return
+    this.#state = 'returned'
+    this.#defer(this.#safely(() => this.#giveBack(0)))
   }
 
   /** Lets what was reserved stand. */
   keep(): void {
-    this.#open = false
+    this.#state = 'settled'
   }
 
   /** As {@link settle}, when nobody waits for it any more. */
   settleLate(units: number): void {
-    const task = this.settle(units)
-    if (isPending(task)) this.#kit.base.platform.defer(this.#c, Promise.resolve(task))
+    this.#defer(this.settle(units))
   }
 
   /** Has `listener` told when the client goes away, and the work of its request kept going until `ended`. */
   watchClient(listener: () => void, ended: Promise<void>): void {
     const signal = this.#kit.abortSignal
     signal?.addEventListener('abort', listener)
+    if (signal?.aborted) listener()
     const forget = ended.then(() => signal?.removeEventListener('abort', listener))
     // Workers would end all work for a client that went away, and nobody would be left to settle.
     this.#kit.base.platform.defer(this.#c, forget)
@@ -84,31 +90,67 @@ export class Reservation {
     if (rest > 0) this.#kit.emit({ type: 'limit.overrun', level: 'warn', reason: 'reserve', resource: this.policy })
   }
 
+  #giveBack(kept: number): Awaitable<unknown> {
+    const back = givingBack(this.#charge, kept, elapsedUs(this.#store, this.#kit.base.clock, this.#sinceMs))
+    return back === null ? undefined : this.#store.consume(this.#charge.partition, [back])
+  }
+
   #consume(cost: number): ReturnType<RememberingStore['consume']> {
     const { partition, name, rate } = this.#charge
     return this.#store.consume(partition, [{ name, rate, cost }])
   }
 
-  #fail(error: unknown): void {
-    this.#kit.fault(error)
+  /** An outage leaves what stands charged, and harms no answer. */
+  #safely(run: () => Awaitable<unknown>): Awaitable<void> {
+    const failed = (error: unknown): void => void this.#kit.fault(error)
+    try {
+      const done = run()
+      return isPending(done) ? (done.then(nothing, failed) as Promise<void>) : undefined
+    } catch (error) {
+      failed(error)
+    }
+    return undefined
+  }
+
+  #defer(task: Awaitable<void>): void {
+    if (isPending(task)) this.#kit.base.platform.defer(this.#c, Promise.resolve(task))
   }
 }
 
-/** By request and policy; null where the request passed without being charged. */
-const byRequest = new WeakMap<Context, Map<string, Reservation | null>>()
-
-/** Notes what a request reserved, or that its limiter let it pass uncharged. */
-export function noteReservation(c: Context, policy: string, reservation: Reservation | null): void {
-  const noted = byRequest.get(c) ?? new Map<string, Reservation | null>()
-  noted.set(policy, reservation)
-  byRequest.set(c, noted)
+/** What a request reserved, by policy: one for each limiter of that name. Any name is known where a limiter let it pass. */
+interface Noted {
+  readonly byPolicy: Map<string, Reservation[]>
+  isPassed: boolean
 }
 
-/** What a request reserved under a policy's name. @throws {TypeError} for a name under which no limiter of it reserves. */
-export function reservationOf(c: Context, owner: string, policy: string): Reservation | null {
-  const found = byRequest.get(c)?.get(policy)
+const byRequest = new WeakMap<Context, Noted>()
+
+/** Notes what a request reserved. */
+export function noteReservation(c: Context, reservation: Reservation): void {
+  const { byPolicy } = notedOf(c)
+  const { policy } = reservation
+  byPolicy.set(policy, [...(byPolicy.get(policy) ?? []), reservation])
+}
+
+/** Notes that a limiter let a request pass uncharged: its handler may settle all the same. */
+export function notePassed(c: Context): undefined {
+  notedOf(c).isPassed = true
+}
+
+/** What a request reserved under a policy's name. @throws {Problem} for a name under which no limiter of it reserves. */
+export function reservationsOf(c: Context, owner: string, policy: string): readonly Reservation[] {
+  const { byPolicy, isPassed } = notedOf(c)
+  const found = byPolicy.get(policy)
   if (found !== undefined) return found
-  throw new TypeError(`${owner}: no rateLimit() before this handler reserves under the name ${JSON.stringify(policy)}.`)
+  if (isPassed) return []
+  const what = `${owner}: no rateLimit() before this handler reserves under the name ${JSON.stringify(policy)}.`
+  throw kitOf(c, owner).fault(new SetupError(what))
+}
+
+function notedOf(c: Context): Noted {
+  const noted = byRequest.get(c) ?? { byPolicy: new Map(), isPassed: false }
+  byRequest.set(c, noted)
+  return noted
 }
 
 function nothing(): undefined {

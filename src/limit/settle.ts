@@ -1,5 +1,6 @@
-import type { Context } from '../layer.ts'
-import { reservationOf } from './reservation.ts'
+import { SetupError } from '../kit.ts'
+import { type Context, kitOf } from '../layer.ts'
+import { reservationsOf } from './reservation.ts'
 
 /**
  * Tells how many units a request took in truth, in the place of what its quota reserved. Counts once; a second call
@@ -8,14 +9,22 @@ import { reservationOf } from './reservation.ts'
  *
  * @param policy the quota's name
  * @param units whole, 0 or more; 0 gives everything back
- * @throws {RangeError} for another number, {TypeError} for a name that nothing was reserved under
+ * @throws {Problem} for another number, and for a name that nothing was reserved under; the event names the mistake
  *
  * @example
  * const reply = await askModel(message)
  * await settle(c, 'tokens', reply.usage.total_tokens)
  */
 export async function settle(c: Context, policy: string, units: number): Promise<void> {
-  await reservationOf(c, 'settle()', policy)?.settle(units)
+  const kit = kitOf(c, 'settle()')
+  const reservations = reservationsOf(c, 'settle()', policy)
+  if (!Number.isSafeInteger(units) || units < 0) {
+    // What cannot be counted must not come free.
+    for (const one of reservations) one.keep()
+    const what = 'settle(): units must be a whole number, 0 or more. What was reserved stays charged.'
+    throw kit.fault(new SetupError(what))
+  }
+  await Promise.all(reservations.map((one) => one.settle(units)))
 }
 
 /**
@@ -24,9 +33,11 @@ export async function settle(c: Context, policy: string, units: number): Promise
  * with the stream.
  *
  * On Workers a client that goes away is seen under the compatibility flag `enable_request_signal` alone; without it what was
- * reserved stands.
+ * reserved stands. It also stands for HEAD, which takes no body.
  *
- * @param unitsOf units of one chunk, finite and 0 or more; anything else breaks the stream, and what was reserved stands
+ * @param unitsOf units of one chunk, finite and 0 or more; where it throws or gives anything else, the stream breaks and what
+ *   was reserved stands
+ * @throws {Problem} for a name that nothing was reserved under, and for a second stream of one reservation
  *
  * @example
  * return c.body(meter(c, 'tokens', reply.body, (chunk) => chunk.byteLength / 4))
@@ -37,38 +48,55 @@ export function meter<T>(
   stream: ReadableStream<T>,
   unitsOf: (chunk: T) => number,
 ): ReadableStream<T> {
-  const reservation = reservationOf(c, 'meter()', policy)
-  if (reservation === null) return stream
-  const reader = stream.getReader()
+  const kit = kitOf(c, 'meter()')
+  const reservations = reservationsOf(c, 'meter()', policy)
+  if (reservations.length === 0 || kit.method === 'HEAD') return stream
+  if (reservations.some(({ isMetered }) => isMetered)) {
+    throw kit.fault(new SetupError(`meter(): another stream counts towards ${JSON.stringify(policy)} already.`))
+  }
   const { promise: ended, resolve } = Promise.withResolvers<void>()
+  const reader = stream.getReader()
   let units = 0
   const end = (): void => {
-    if (reservation.isOpen) reservation.settleLate(Math.ceil(units))
+    for (const one of reservations) if (one.isOpen) one.settleLate(Math.ceil(units))
     resolve()
   }
-  reservation.watchClient(end, ended)
+  const keep = (): void => {
+    for (const one of reservations) one.keep()
+    resolve()
+  }
+  const count = (chunk: T): void => {
+    try {
+      const more = unitsOf(chunk)
+      if (more >= 0 && Number.isSafeInteger(Math.ceil(units + more))) {
+        units += more
+        return
+      }
+    } catch (error) {
+      keep()
+      throw error
+    }
+    keep()
+    throw new RangeError('meter(): unitsOf must give a finite number, 0 or more. What was reserved stays charged.')
+  }
+  for (const one of reservations) {
+    one.isMetered = true
+    one.watchClient(end, ended)
+  }
   return new ReadableStream<T>({
     async pull(controller) {
       try {
         const { done, value } = await reader.read()
         if (done) {
           end()
-          controller.close()
-          return
+          return controller.close()
         }
-        const more = unitsOf(value)
-        if (!(Number.isFinite(more) && more >= 0)) {
-          await reader.cancel()
-          reservation.keep()
-          throw new RangeError(
-            'meter(): unitsOf must give a finite number, 0 or more. What was reserved stays charged.',
-          )
-        }
-        units += more
+        count(value)
         controller.enqueue(value)
       } catch (error) {
         end()
         controller.error(error)
+        reader.cancel(error).catch(() => undefined)
       }
     },
     cancel(reason) {

@@ -1,4 +1,5 @@
 import { addressBucket } from '../address.ts'
+import { sha256Hex } from '../crypto/hash.ts'
 import { type Kit, SetupError } from '../kit.ts'
 import type { Context } from '../layer.ts'
 import { routeOf } from './route.ts'
@@ -23,6 +24,7 @@ export interface Subject {
   readonly within: string
 }
 
+const MAX_KEY_UNITS = 256
 const KINDS = ['address', 'principal', 'route', 'everyone']
 
 /** @throws {TypeError} naming the setting, for what no request can be counted by. */
@@ -51,6 +53,12 @@ export function subjectOfTexts([first, ...others]: readonly string[]): Subject {
   return { partition: first!, within: others.map(encodeURIComponent).join('/') }
 }
 
+/** What a function gave, in a length that costs nothing to look up, however long a text a client sent. */
+export function keyText(text: string): string {
+  const key = text.toWellFormed()
+  return key.length <= MAX_KEY_UNITS ? `key:${key}` : `key:~${sha256Hex(key)}`
+}
+
 /** The name of a subject's bucket. */
 export function bucketOf(policy: string, { within }: Subject): string {
   return within === '' ? policy : `${policy}:${within}`
@@ -77,7 +85,7 @@ function textOf(owner: string, kit: Kit, c: Context, by: CountedBy, ipv6Prefix: 
       return 'everyone:'
     default: {
       const text: unknown = by(c)
-      if (typeof text === 'string' && text !== '') return `key:${text.toWellFormed()}`
+      if (typeof text === 'string' && text !== '') return keyText(text)
       if (text === null || text === undefined || text === '') return 'key:'
       throw new SetupError(`${owner}: what by gave is no text.`)
     }

@@ -20,8 +20,8 @@ const GROUPS = 64
 /**
  * A store whose calls never hang: what takes longer than the deadline is a {@link StoreOutage}, and so is, for a moment, every call
  * about a partition once 5 in a row failed there, or while some there are late and 32 have not ended (partitions are guarded in 64
- * groups). The engine may still carry out what was late. A RangeError says nothing about the engine, any other error
- * counts as its failure. Calls that answer at once pass as they are.
+ * groups). The engine may still carry out what was late. A RangeError says nothing about the engine; any other error
+ * counts as its failure, and but for a TypeError is thrown as a StoreOutage. Calls that answer at once pass as they are.
  *
  * Redis, Deno KV and Durable Object stores come with one; give it to a store of your own.
  *
@@ -85,8 +85,7 @@ class Guard {
       this.#breaker.succeeded()
       return answer
     } catch (error) {
-      note(this.#breaker, error)
-      throw error
+      throw noted(this.#breaker, error)
     }
   }
 
@@ -105,8 +104,7 @@ class Guard {
       this.#breaker.succeeded()
       return settled
     } catch (error) {
-      note(this.#breaker, error)
-      throw error
+      throw noted(this.#breaker, error)
     } finally {
       clearTimeout(timer)
     }
@@ -126,6 +124,11 @@ class Guard {
   }
 }
 
-function note(breaker: Breaker, error: unknown): void {
-  if (!(error instanceof RangeError)) breaker.failed()
+/** What is thrown for an error: what may be a wrong argument as it is, whatever else went wrong as an outage. */
+function noted(breaker: Breaker, error: unknown): unknown {
+  if (error instanceof RangeError) return error
+  breaker.failed()
+  return error instanceof StoreOutage || error instanceof TypeError
+    ? error
+    : new StoreOutage('The store failed.', { cause: error })
 }

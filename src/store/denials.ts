@@ -17,6 +17,8 @@ interface Denial {
   readonly at: number
   readonly charges: readonly Charge[]
   readonly states: readonly BucketState[]
+  /** When the store was last asked whether it still refuses. */
+  checkedAt: number
 }
 
 /** What {@link rememberDenials} makes. */
@@ -98,9 +100,14 @@ class Denials {
     if (this.#size === 0) return null
     const denial = this.#known.get(encodePart(partition))?.get(keyOf(charges))
     if (denial === undefined) return null
-    const elapsedMs = this.#clock.now() - denial.at
-    const states = elapsedMs >= 0 && elapsedMs < LONGEST_MS ? statesNow(denial, charges, elapsedMs) : null
-    return states === null ? null : { admitted: false, states }
+    const now = this.#clock.now()
+    if (now < denial.checkedAt) return null
+    const states = statesNow(denial, charges, now - denial.at)
+    if (states === null) return null
+    if (now - denial.checkedAt < LONGEST_MS) return { admitted: false, states }
+    // One asks; the others are told what is known.
+    denial.checkedAt = now
+    return null
   }
 
   /** Takes note of a decision, and gives it back. */
@@ -111,7 +118,8 @@ class Denials {
     if (decision.admitted === false && !this.#wasCleared(place, since)) {
       if (this.#size >= this.#maxEntries) this.#dropOldest()
       const found = this.#known.get(place) ?? new Map<string, Denial>()
-      found.set(key, { at: this.#clock.now(), charges, states: decision.states })
+      const at = this.#clock.now()
+      found.set(key, { at, charges, states: decision.states, checkedAt: at })
       this.#known.set(place, found)
       this.#size++
     }

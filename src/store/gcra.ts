@@ -80,7 +80,8 @@ export function makeRate(quota: number, periodSeconds: number, burst: number = q
   }
   const stepUs = Math.floor(periodUs / quota)
   const stepRest = periodUs % quota
-  if (quota * (burst + 1) > Number.MAX_SAFE_INTEGER) throw new RangeError('quota times burst must stay below 2^53.')
+  if (quota * (burst + 1) > Number.MAX_SAFE_INTEGER)
+    throw new RangeError('quota times burst must stay below 2^53: set a smaller burst.')
   if ((burst / quota) * periodUs > LONGEST_US)
     throw new RangeError('burst times periodSeconds / quota must stay within 366 days.')
   return {

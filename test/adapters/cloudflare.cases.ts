@@ -291,7 +291,9 @@ export function cloudflareCases({ OBJECT, KV, LIMITER }: Bindings): readonly Cas
           minute = Math.floor(Date.now() / 60_000)
           statuses = []
           const app = new Hono().use(security({ platform, store: memoryStore(), events: [] }))
-          app.get('/', rateLimit({ quota: 100, periodSeconds: 60, by: () => tenant, firstTier }), (c) => c.text('ok'))
+          app.get('/', rateLimit({ quota: 100, periodSeconds: 60, by: () => tenant, name: 'tenant', firstTier }), (c) =>
+            c.text('ok'),
+          )
           const tenant = crypto.randomUUID()
           for (let i = 0; i < 7; i++) {
             const answer = await app.request('/')

@@ -64,7 +64,8 @@ export function limiterCasesOf(subject: string, harness: StoreHarness): readonly
           assert.equal(all, 0)
           taken += 20 - client!
         }
-        assert.equal(taken, 50)
+        // Where a call takes time, what a charge may have stood for is not given back: less than a unit of each client here.
+        assert.ok(taken >= 50 && taken <= (store.deadlineMs === 0 ? 50 : 54), `${taken} were taken`)
       }),
     ),
     named(

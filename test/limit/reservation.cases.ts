@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import type { Context } from 'hono'
+import { HTTPException } from 'hono/http-exception'
 import { type RateLimitOptions, rateLimit } from '../../src/limit/middleware.ts'
 import { meter, settle } from '../../src/limit/settle.ts'
 import { type AtomicStore, StoreOutage } from '../../src/store/contract.ts'
@@ -161,6 +162,137 @@ export const reservationCases: readonly Case[] = [
       await ask()
       assert.equal(await left(), 1000)
     },
+    'units that time gave back already are not given back again: who hangs up late spends no burst twice': async () => {
+      let hold: (() => Promise<void>) | null = null
+      const { ask, clock } = setUp(
+        (c) => {
+          hold ??= () => settle(c, 'tokens', 0)
+          return c.text('ok')
+        },
+        { quota: 10, periodSeconds: 60, name: 'tokens', reserve: 10 },
+      )
+      assert.equal((await ask()).status, 200)
+      clock.advance(60_000)
+      assert.deepEqual([(await ask()).status, (await ask()).status], [200, 429])
+      await hold!()
+      assert.equal((await ask()).status, 429)
+    },
+    'over random schedules of reservations no window admits more than burst and rate allow': async () => {
+      for (let seed = 1; seed <= 40; seed++) {
+        const random = mulberry(seed)
+        const open: ((units: number) => Promise<void>)[] = []
+        const { app, clock } = secured()
+        let last = 0
+        const limit = { quota: 20, periodSeconds: 20, name: 'tokens', reserve: () => last } as const
+        app.get('/', rateLimit(limit), (c) => {
+          open.push((units) => settle(c, 'tokens', units))
+          return c.text('ok')
+        })
+        const spent: { at: number; units: number }[] = []
+        for (let i = 0; i < 150; i++) {
+          clock.advance(Math.floor(random() * 2_000))
+          last = Math.floor(random() * 20)
+          if (random() < 0.6) {
+            const { status } = await app.request('/', {}, peer(ME))
+            // Counted when it is reserved: that is when the call that takes them is let through.
+            if (status === 200) spent.push({ at: clock.now(), units: last })
+          } else if (open.length > 0) {
+            const at = Math.floor(random() * open.length)
+            const kept = Math.floor(random() * (spent[at]!.units + 1))
+            await open[at]!(kept)
+            spent[at]!.units = Math.min(spent[at]!.units, kept)
+            open[at] = async () => undefined
+          }
+        }
+        for (const [i, { at: from }] of spent.entries()) {
+          let sum = 0
+          for (const { at, units } of spent.slice(i)) {
+            sum += units
+            assert.ok(sum <= 20 + (at - from) / 1000 + 1e-9, `seed ${seed}: ${sum} in ${at - from} ms`)
+          }
+        }
+      }
+    },
+    'a request that the handler refuses by throwing keeps its charge': async () => {
+      const { ask, left } = setUp(() => {
+        throw new HTTPException(422)
+      })
+      assert.equal((await ask()).status, 422)
+      assert.equal(await left(), 600)
+    },
+    'a call that ends after its request had failed is charged after all': async () => {
+      let late: (() => Promise<void>) | null = null
+      const { ask, left } = setUp((c) => {
+        late = () => settle(c, 'tokens', 350)
+        return c.text('timeout', 504)
+      })
+      await ask()
+      assert.equal(await left(), 1000)
+      await late!()
+      assert.equal(await left(), 650)
+    },
+    'who hangs up so that the handler fails gets nothing back': async () => {
+      const abort = new AbortController()
+      const { ask, left } = setUp(() => {
+        abort.abort()
+        throw new Error('aborted')
+      })
+      await quietly(() => ask({ signal: abort.signal }))
+      assert.equal(await left(), 600)
+    },
+    'a measure that throws, or a source that hangs when it is cancelled, makes no stream free': async () => {
+      const stuck = () =>
+        new ReadableStream<Uint8Array>({
+          pull: (controller) => controller.enqueue(CHUNK),
+          cancel: () => new Promise(() => undefined),
+        })
+      for (const unitsOf of [
+        () => {
+          throw new Error('parse')
+        },
+        () => Number.NaN,
+        () => Number.MAX_VALUE,
+      ]) {
+        const { ask, left } = setUp((c) => c.body(meter(c, 'tokens', stuck(), unitsOf)))
+        await assert.rejects((await ask()).arrayBuffer())
+        assert.equal(await left(), 600)
+      }
+    },
+    'two limiters that reserve under one name are both settled': async () => {
+      const made = secured()
+      const one = rateLimit({ ...TOKENS, by: 'address' } as RateLimitOptions)
+      const all = rateLimit({ ...TOKENS, by: 'everyone' } as RateLimitOptions)
+      made.app.get('/', one, all, async (c) => {
+        await settle(c, 'tokens', 10)
+        return c.text('ok')
+      })
+      await made.app.request('/', {}, peer(ME))
+      const left = await inHandler(made, async (c) => [
+        (await one.peek(c, { address: ME }))[0]!.remaining,
+        (await all.peek(c, {}))[0]!.remaining,
+      ])
+      assert.deepEqual(left, [990, 990])
+    },
+    'a second stream towards one reservation is a fault': async () => {
+      const { ask } = setUp((c) => {
+        meter(c, 'tokens', streamOf(CHUNK), () => 1)
+        return c.body(meter(c, 'tokens', streamOf(CHUNK), () => 1))
+      })
+      assert.equal((await quietly(() => ask())).status, 500)
+    },
+    'costs that fail together fail the request, and nothing else': async () => {
+      const { app } = secured()
+      const failing = async () => {
+        throw new Error('late')
+      }
+      const throwing = () => {
+        throw new Error('now')
+      }
+      const quotas = [failing, throwing, failing].map((cost, i) => ({ quota: 1, periodSeconds: 1, name: `${i}`, cost }))
+      app.get('/', rateLimit({ quotas }), ok)
+      assert.equal((await quietly(() => app.request('/', {}, peer(ME)))).status, 500)
+      await new Promise((resolve) => setTimeout(resolve, 5))
+    },
     'what was taken beyond the reserve is charged as far as there is any, with an event': async () => {
       const more = setUp(async (c) => {
         await settle(c, 'tokens', 900)
@@ -313,6 +445,17 @@ export const reservationCases: readonly Case[] = [
     },
   }),
 ]
+
+/** Random numbers of a seed. */
+function mulberry(seed: number): () => number {
+  let state = seed
+  return () => {
+    state = (state + 0x6d2b79f5) | 0
+    let mixed = Math.imul(state ^ (state >>> 15), 1 | state)
+    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed
+    return ((mixed ^ (mixed >>> 14)) >>> 0) / 4_294_967_296
+  }
+}
 
 /** A store that tells before each decision. */
 function counting(inner: AtomicStore, before: () => void): AtomicStore {

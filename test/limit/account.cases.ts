@@ -48,6 +48,12 @@ const SPELLINGS: readonly (readonly string[])[] = [
 ]
 
 export const accountCases: readonly Case[] = cases('foldAccount()', {
+  'takes a text that no account has by its digest, so that folding it is no work to speak of': () => {
+    const long = '\ufdfa'.repeat(100_000)
+    assert.match(foldAccount(long), /^~[0-9a-f]{64}$/)
+    assert.notEqual(foldAccount(`${long}a`), foldAccount(long))
+    assert.equal(foldAccount('A'.repeat(1024)), 'a'.repeat(1024))
+  },
   'gives one text for all spellings of an account': () => {
     for (const [first, ...others] of SPELLINGS) {
       for (const other of others) assert.equal(foldAccount(other), foldAccount(first!), JSON.stringify(other))

@@ -101,6 +101,11 @@ export const failureCases: readonly Case[] = [
     },
   }),
   ...cases('LIM-8', {
+    'a store that fails in words of its own is an outage too': async () => {
+      const { statuses, breakBy } = setUp({})
+      breakBy(() => Promise.reject(new Error('ECONNREFUSED')))
+      assert.equal(count(await statuses(20), 200), 3)
+    },
     'a dead store: this process limits by itself, lets its quota through and no more, and says so': async () => {
       const { statuses, breakBy, handled, events, platform } = setUp({})
       breakBy(dead)
@@ -225,6 +230,16 @@ export const failureCases: readonly Case[] = [
           assert.deepEqual([await status(), await status(), await status()], [200, 200, 429])
         }
       },
+    'a first tier that cannot be one throws at start': () => {
+      const admits = () => true
+      for (const periodSeconds of [0, -1, Number.NaN, Number.POSITIVE_INFINITY, undefined as never]) {
+        assert.throws(
+          () => rateLimit({ quota: 1, periodSeconds: 1, firstTier: { periodSeconds, admits } }),
+          /periodSeconds/,
+        )
+      }
+      assert.throws(() => rateLimit({ quota: 1, periodSeconds: 1, firstTier: { periodSeconds: 1 } as never }), /admits/)
+    },
     'a first tier that says anything but true refuses': async () => {
       for (const said of [1, 'true', {}, undefined, null]) {
         const { app } = secured()

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { Hono } from 'hono'
+import { type Context, Hono } from 'hono'
 import { authenticate, identify } from '../../src/auth/middleware.ts'
 import type { Scheme } from '../../src/auth/scheme.ts'
 import type { KitEnv } from '../../src/kit.ts'
@@ -225,6 +225,17 @@ export const severalQuotasCases: readonly Case[] = [
       clock.advance(30_000)
       assert.equal(await status(), 200)
     },
+    'Retry-After is told of all denials that are remembered, whichever partition they lie in': async () => {
+      const { ask } = setUp({
+        quotas: [
+          { quota: 1, periodSeconds: 100, by: 'everyone', name: 'all' },
+          { quota: 1, periodSeconds: 10, by: 'address', name: 'client' },
+        ],
+      })
+      await ask()
+      const refused = await ask()
+      assert.equal(refused.headers.get('retry-after'), '100')
+    },
     'a key has the limits of its own plan': async () => {
       const plans = {
         free: [{ quota: 1, periodSeconds: 60, by: 'principal', name: 'free' }],
@@ -253,6 +264,24 @@ export const severalQuotasCases: readonly Case[] = [
         assert.equal(await passes(3, setUp({ quota: 1, periodSeconds: 60, skip: skip as never }).status), 1)
       }
     },
+    'who is skipped is not asked for a plan': async () => {
+      const { status } = setUp({
+        skip: () => true,
+        quotas: () => {
+          throw new Error('no plan')
+        },
+      })
+      assert.equal(await status(), 200)
+    },
+    'a function to count by needs a name beside it, and a long text that a client sent is looked up by its digest':
+      async () => {
+        assert.throws(() => rateLimit({ quota: 1, periodSeconds: 1, by: () => 'a' }), /name is needed/)
+        const long = (end: string) => `${'x'.repeat(2_000)}${end}`
+        const limiter = { quota: 1, periodSeconds: 60, by: (c: Context) => c.req.header('x-tenant')!, name: 'tenant' }
+        const { status } = setUp(limiter)
+        const of = (tenant: string) => status({ headers: { 'x-tenant': tenant } })
+        assert.deepEqual([await of(long('a')), await of(long('b')), await of(long('a'))], [200, 200, 429])
+      },
     'a skip that throws lets nobody through': async () => {
       const { status } = setUp({
         quota: 1,
@@ -305,6 +334,16 @@ export const severalQuotasCases: readonly Case[] = [
     },
   }),
   ...cases('LIM-8', {
+    'a dry run takes nothing from the limiter that it is to replace': async () => {
+      const { status } = setUp([
+        { quota: 4, periodSeconds: 60 },
+        { quota: 4, periodSeconds: 60, dryRun: true },
+      ])
+      assert.equal(await passes(10, status), 4)
+      for (const dryRun of ['false', 1, null]) {
+        assert.throws(() => rateLimit({ quota: 1, periodSeconds: 1, dryRun: dryRun as never }), /dryRun/)
+      }
+    },
     'a dry run refuses nobody and tells clients nothing, and says in events whom it would have refused': async () => {
       const { ask, events, platform } = setUp({ quota: 1, periodSeconds: 60, name: 'trial', dryRun: true })
       for (let i = 0; i < 3; i++) {

@@ -151,6 +151,9 @@ export class Kit implements Exchange {
   readonly #limits: LimitState[] = []
   readonly #onAnswer: ((failed: boolean) => void)[] = []
   readonly #onEnd: ((how: Ending) => void)[] = []
+  /** Whether the request failed, null until that is known. */
+  #failed: boolean | null = null
+  #ending: Ending | null = null
   readonly #findAddress: () => Address
   #address: Address | undefined
   #caller: Caller | undefined
@@ -185,22 +188,34 @@ export class Kit implements Exchange {
     this.#outer?.respond(name, value, how)
   }
 
-  /** Has `listener` told once it is known whether the request failed (5xx, or thrown), before the answer leaves. */
+  /** Whether the answer is known, though a layer or handler may still be at work for it (behind a time-out, say). */
+  get isAnswered(): boolean {
+    return this.#failed !== null
+  }
+
+  /** Has `listener` told once it is known whether the request failed (5xx), before the answer leaves; at once if it is. */
   onAnswer(listener: (failed: boolean) => void): void {
-    this.#onAnswer.push(listener)
+    const failed = this.#failed
+    if (failed === null) this.#onAnswer.push(listener)
+    else this.#tell(() => listener(failed))
   }
 
   /**
-   * Has `listener` told once the last byte of the answer was taken, or none will be. Told of an upgrade (101) never: the
-   * socket lives on.
+   * Has `listener` told once the last byte of the answer was taken, or none will be; at once if that is known. Told of an
+   * upgrade (101) never: the socket lives on.
    */
   onEnd(listener: (how: Ending) => void): void {
-    this.#onEnd.push(listener)
+    const how = this.#ending
+    if (how === null) this.#onEnd.push(listener)
+    else this.#tell(() => listener(how))
   }
 
   /** The answer is known: tells the listeners. What one throws is a fault, and keeps nothing from the others. */
   answered(failed: boolean): void {
+    this.#failed = failed
     for (const listener of this.#onAnswer) this.#tell(() => listener(failed))
+    // Nobody watches this answer leave: who comes late is told at once.
+    if (this.#onEnd.length === 0) this.#ending = failed ? 'failed' : 'complete'
   }
 
   /** Whether anybody waits for the answer's end. */
@@ -210,7 +225,8 @@ export class Kit implements Exchange {
 
   /** The answer has ended: tells the listeners, as {@link answered} does. */
   ended(how: Ending): void {
-    for (const listener of this.#onEnd) this.#tell(() => listener(how))
+    this.#ending = how
+    for (const listener of this.#onEnd.splice(0)) this.#tell(() => listener(how))
   }
 
   /**

@@ -32,13 +32,12 @@ export function layer<E extends Env>(
     } catch (error) {
       throw kit.fault(error)
     }
-    if (!isPending(answer)) return answer ?? next()
-    return answer.then(
-      (response): unknown => response ?? next(),
-      (error: unknown): never => {
-        throw kit.fault(error)
-      },
-    )
+    // A request that was answered meanwhile (a time-out stands before) goes no further: nobody would count its work.
+    const goOn = (response: Response | undefined): unknown => response ?? (kit.isAnswered ? undefined : next())
+    if (!isPending(answer)) return goOn(answer)
+    return answer.then(goOn, (error: unknown): never => {
+      throw kit.fault(error)
+    })
   }
   const handler = (c: Context, next: Next): unknown => {
     const kit: Kit | undefined = c.get('security')
@@ -127,17 +126,27 @@ export async function closing(kit: Kit, c: Context, rest: () => unknown): Promis
   return undefined
 }
 
-/** Tells those who wait for it how the request went. */
+/** Statuses whose answers have no body, whatever a handler gave them. */
+const BODILESS = [204, 205, 304]
+
+/** Tells those who wait for it how the request went. An answer whose end cannot be seen is none: nobody would be told of it. */
 function tellOutcome(c: Context, kit: Kit): void {
+  const { status } = c.res
+  const failed = status >= 500
+  kit.answered(failed)
+  if (!kit.endIsAwaited || status === 101) return
+  if (!c.res.body || BODILESS.includes(status)) {
+    kit.ended(failed ? 'failed' : 'complete')
+    return
+  }
   try {
-    const failed = c.res.status >= 500
-    kit.answered(failed)
-    if (!kit.endIsAwaited || c.res.status === 101) return
     const told = tellingEnd(c.res, kit.method === 'HEAD', kit.abortSignal, failed, (how) => kit.ended(how))
     if (told.response !== c.res) replaceResponse(c, told.response)
     if (told.breakOff) kit.sending(told.breakOff)
   } catch (error) {
-    kit.fault(error)
+    replaceResponse(c, kit.refuse(kit.fault(error).refusal))
+    writeHeaders(c, kit.pendingHeaders)
+    kit.ended('failed')
   }
 }
 

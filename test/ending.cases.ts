@@ -86,6 +86,47 @@ export const endingCases: readonly Case[] = [
       assert.deepEqual(await answer.json(), { a: 1 })
       assert.deepEqual(told, ['complete'])
     },
+    'an answer whose status has no body ends at once, and is sent as it was': async () => {
+      for (const status of [204, 205, 304]) {
+        const { app } = secured()
+        const told: Ending[] = []
+        app.use(async (c, next) => {
+          c.var.security.onEnd((how) => told.push(how))
+          await next()
+        })
+        app.get('/', () => new Response(null, { status }))
+        assert.equal((await app.request('/')).status, status)
+        assert.deepEqual(told, ['complete'])
+      }
+    },
+    'an answer that no body can be read of ends': async () => {
+      const { app } = secured()
+      const told: Ending[] = []
+      app.use(async (c, next) => {
+        c.var.security.onEnd((how) => told.push(how))
+        await next()
+      })
+      app.get('/', () => ({ status: 200, headers: new Headers() }) as Response)
+      await app.request('/')
+      assert.deepEqual(told, ['complete'])
+    },
+    'who asks after the answer is told at once: a layer behind a time-out came too late': async () => {
+      const { app } = secured()
+      const told: unknown[] = []
+      let late: (() => void) | null = null
+      app.use(async (c, next) => {
+        await next()
+        late = () => {
+          c.var.security.onAnswer((failed) => told.push(failed))
+          c.var.security.onEnd((how) => told.push(how))
+          told.push(c.var.security.isAnswered)
+        }
+      })
+      app.get('/', (c) => c.text('timeout', 504))
+      await app.request('/')
+      late!()
+      assert.deepEqual(told, [true, 'failed', true])
+    },
     'a listener that throws is told of in an event, and changes no answer and nothing for the others': async () => {
       const { app, events, platform } = secured()
       const told: unknown[] = []

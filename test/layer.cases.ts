@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { Hono } from 'hono'
+import { timeout } from 'hono/timeout'
 import { localOnly, requireScope } from '../src/access/middleware.ts'
 import { apiKeys } from '../src/auth/api-keys.ts'
 import { digestApiKey } from '../src/auth/key-format.ts'
@@ -29,6 +30,18 @@ async function problemOf(response: Response): Promise<ProblemDetails> {
 }
 
 export const layerCases: readonly Case[] = [
+  ...cases('layer()', {
+    'a request that a time-out answered meanwhile reaches no handler': async () => {
+      const { app } = secured()
+      let handled = 0
+      app.use(timeout(10))
+      app.use(layer('late()', {}, () => new Promise((resolve) => setTimeout(() => resolve(undefined), 40))))
+      app.get('/', (c) => c.text(String(++handled)))
+      assert.equal((await quietly(() => app.request('/'))).status, 504)
+      await new Promise((resolve) => setTimeout(resolve, 60))
+      assert.equal(handled, 0)
+    },
+  }),
   ...cases('A layer without security()', {
     'works with a platform and a store of its own: rateLimit()': async () => {
       const app = new Hono().use(rateLimit({ quota: 1, periodSeconds: 60, ...parts() })).get('/', (c) => c.text('ok'))

@@ -36,7 +36,6 @@ export {
   type LockoutSubject,
   lockout,
 } from './limit/lockout-middleware.ts'
-export type { MessageQuota } from './limit/message-quota.ts'
 export { type RateLimiter, type RateLimitOptions, rateLimit } from './limit/middleware.ts'
 export type { Counted, LimitPeek } from './limit/peek.ts'
 export { QUOTAS } from './limit/presets.ts'
@@ -45,12 +44,6 @@ export type { Cost, QuotaOptions } from './limit/quota.ts'
 export { meter, settle } from './limit/settle.ts'
 export { type ShedLoadOptions, shedLoad } from './limit/shedding-middleware.ts'
 export type { SlotOptions } from './limit/slot-options.ts'
-export {
-  type LimitedEvents,
-  type LimitedUpgrade,
-  type SocketLimitsOptions,
-  socketLimits,
-} from './limit/socket-middleware.ts'
 export type { CountedBy, CountFunction } from './limit/subject.ts'
 export type { Platform } from './platform.ts'
 export { makePrincipal, type Principal } from './principal.ts'

@@ -10,6 +10,8 @@ import { type MessageQuota, messageRate, SharedQuota } from './message-quota.ts'
 import { checkSlots, type SlotOptions } from './slot-options.ts'
 import { subjectOf } from './subject.ts'
 
+export type { MessageQuota }
+
 /** What {@link socketLimits} takes besides the parts of a kit. */
 export interface SocketLimitsOptions extends KitOptions, SlotOptions {
   /** WebSockets that may live at once, 1 to 1,000. */
@@ -65,9 +67,13 @@ const TOKENS = /^[\w!#$%&'*+.^`|~-]+(?:[ \t]*,[ \t]*[\w!#$%&'*+.^`|~-]+)*$/
  * On Workers a socket that has sent nothing yet cannot be closed from here; there let a Durable Object hold the sockets, with
  * `hibernatingSockets()` of `hinoban/cloudflare`.
  *
+ * It has the door `hinoban/sockets` to itself, as the types of Hono's WebSockets need those of the DOM.
+ *
  * @throws {RangeError | TypeError} at start, naming the setting that is wrong.
  *
  * @example
+ * import { socketLimits } from 'hinoban/sockets'
+ *
  * const sockets = socketLimits({ limit: 5, messages: { quota: 20, periodSeconds: 1 }, allMessages: { quota: 100, periodSeconds: 1 } })
  * api.get('/ws', sockets(upgradeWebSocket, (c) => ({ onMessage: (event, ws) => ws.send(`echo ${event.data}`) })))
  */

@@ -46,7 +46,7 @@ async function load(files: readonly string[]): Promise<Loaded> {
 
 function entryPoints(): readonly string[] {
   const { exports } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'))
-  const files = ['.', './validate', './credentials', './audit', './store/conformance'].map((name) =>
+  const files = ['.', './sockets', './validate', './credentials', './audit', './store/conformance'].map((name) =>
     join(root, exports[name].default),
   )
   const missing = files.filter((file) => !existsSync(file))
@@ -64,7 +64,7 @@ describe('importing the built package', () => {
   test('starts no timer, draws nothing, does no I/O, and lets the process end', async () => {
     const files = entryPoints()
     const { imported, calls, livedOnMs } = await load(files)
-    expect(imported).toBe(5)
+    expect(imported).toBe(6)
     expect(calls).toEqual([])
     expect(livedOnMs).toBeLessThan(EXIT_MS)
   })

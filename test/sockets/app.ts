@@ -6,9 +6,9 @@ import {
   concurrency,
   type Platform,
   security,
-  socketLimits,
   systemClock,
 } from 'hinoban'
+import { socketLimits } from 'hinoban/sockets'
 import { Hono } from 'hono'
 import type { UpgradeWebSocket } from 'hono/ws'
 

@@ -1,6 +1,7 @@
 import { DurableObject, env } from 'cloudflare:workers'
-import { apiKeys, authenticate, concurrency, security, socketLimits } from 'hinoban'
+import { apiKeys, authenticate, concurrency, security } from 'hinoban'
 import { durableObjectStore, HinobanObject, hibernatingSockets, platform } from 'hinoban/cloudflare'
+import { socketLimits } from 'hinoban/sockets'
 import { Hono } from 'hono'
 import { upgradeWebSocket } from 'hono/cloudflare-workers'
 import { ticking } from './app.ts'

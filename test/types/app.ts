@@ -13,9 +13,9 @@ import {
   type Store,
   type Stored,
   security,
-  socketLimits,
 } from 'hinoban'
 import { platform } from 'hinoban/node'
+import { socketLimits } from 'hinoban/sockets'
 import { encrypted, keyring, namespaced, rememberDenials, withDeadline } from 'hinoban/store'
 import { ChatText, IdParam, validate } from 'hinoban/validate'
 import { Hono } from 'hono'

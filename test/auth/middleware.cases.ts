@@ -10,6 +10,7 @@ import type { SecurityOptions } from '../../src/security.ts'
 import { StoreOutage } from '../../src/store/contract.ts'
 import { type Case, cases } from '../cases.ts'
 import { peer, secured, TEST_KEYS } from '../support/fixtures.ts'
+import { volume } from '../support/volume.ts'
 
 const [KEY, OTHER] = TEST_KEYS
 const keys = [
@@ -123,7 +124,10 @@ export const authMiddlewareCases: readonly Case[] = [
       )
       const scheme = fc.constantFrom('Bearer ', 'bearer ', 'BEARER\t', 'Bearer', 'Basic ', 'Bearer  ', 'Digest ', '')
       const value = fc.tuple(scheme, text).map((parts) => parts.join(''))
-      const values = fc.sample(fc.tuple(value, fc.option(text, { freq: 4 })), { seed: 12, numRuns: 20_000 })
+      const values = fc.sample(fc.tuple(value, fc.option(text, { freq: 4 })), {
+        seed: 12,
+        numRuns: volume(20_000, 5000),
+      })
       let asked = 0
       const met = new Map<number, number>()
       for (const [authorization, apiKey] of values) {
@@ -136,7 +140,7 @@ export const authMiddlewareCases: readonly Case[] = [
         met.set(status, (met.get(status) ?? 0) + 1)
       }
       assert.deepEqual([...met.keys()].sort(), [200, 400, 401])
-      assert.ok(asked > 15_000, `only ${asked} values could be sent`)
+      assert.ok(asked > values.length * 0.75, `only ${asked} values could be sent`)
     },
   }),
   ...cases('KEY-5', {

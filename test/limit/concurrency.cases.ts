@@ -9,7 +9,7 @@ import type { ProblemDetails } from '../../src/problem.ts'
 import type { SecurityOptions } from '../../src/security.ts'
 import { type AtomicStore, StoreOutage } from '../../src/store/contract.ts'
 import { memoryStore } from '../../src/store/memory.ts'
-import { type Case, cases } from '../cases.ts'
+import { type Case, cases, waitingCases } from '../cases.ts'
 import { peer, quietly, StoppedClock, secured, TEST_KEYS } from '../support/fixtures.ts'
 
 const CLOCK = new StoppedClock()
@@ -199,6 +199,8 @@ export const concurrencyCases: readonly Case[] = [
       )
       for (const one of open) await one.body!.cancel()
     },
+  }),
+  ...waitingCases('LIM-5', {
     'an answer whose slot is lost is broken off, with an event, whether it streams or only begins': async () => {
       const broken = async (isLate: boolean): Promise<void> => {
         const tap = new Tap()

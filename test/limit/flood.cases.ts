@@ -6,8 +6,9 @@ import type { Charge } from '../../src/store/gcra.ts'
 import { memoryStore } from '../../src/store/memory.ts'
 import { type Case, cases } from '../cases.ts'
 import { peer, StoppedClock, TestPlatform } from '../support/fixtures.ts'
+import { volume } from '../support/volume.ts'
 
-const FLOOD = 100_000
+const FLOOD = volume(100_000, 20_000)
 const QUOTA = 10
 const BUCKETS = 1_024
 /** One unit comes back in so long, of a quota of 10 a minute. */
@@ -105,10 +106,10 @@ export const floodCases: readonly Case[] = [
           if (i % 4_000 === 0) assert.equal(await admitted(admits, honest(25 + i / 4_000), QUOTA), QUOTA)
           if (i % 100 === 99 && (await admits(knocking))) passed++
           if (i === STEP_MS - 2) assert.equal(await admits(returning), false)
-          if (i === 49_999) assert.equal(await admitted(admits, silent, QUOTA), Math.floor(50_000 / STEP_MS))
+          if (i === FLOOD / 2 - 1) assert.equal(await admitted(admits, silent, QUOTA), Math.floor(FLOOD / 2 / STEP_MS))
         }
         assert.equal(passed, Math.floor(FLOOD / STEP_MS))
-        assert.deepEqual([partitions(), held()], [FLOOD + 50 + 3, BUCKETS])
+        assert.deepEqual([partitions(), held()], [FLOOD + 25 + FLOOD / 4_000 + 3, BUCKETS])
       },
     '100,000 addresses of one /64 cost one bucket, and get one quota': async () => {
       const { admits, held, partitions } = limited()

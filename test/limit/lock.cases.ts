@@ -7,6 +7,7 @@ import type { Charge, Decision } from '../../src/store/gcra.ts'
 import { memoryStore } from '../../src/store/memory.ts'
 import { type Case, cases } from '../cases.ts'
 import { StoppedClock } from '../support/fixtures.ts'
+import { volume } from '../support/volume.ts'
 
 const NUMBERS = { failures: 5, lockSeconds: 900, maxLockSeconds: 86_400 }
 const DAY = 86_400_000
@@ -105,7 +106,7 @@ export const lockCases: readonly Case[] = [
       const lock = makeLock('test', NUMBERS)
       for (let i = 0; i < 5; i++) await tryOnce(store, WHO, lock)
       clock.advance(899_000)
-      for (let i = 0; i < 100_000; i++) {
+      for (let i = 0; i < volume(100_000, 20_000); i++) {
         const partition = `lockout:203.0.113.${i % 2 ? 9 : 77} invented${i}`
         for (let failure = i % 4; failure >= 0; failure--) {
           assert.equal((await tryOnce(store, partition, lock)).type, 'counted')

@@ -6,7 +6,7 @@ import { type LimitedEvents, type SocketLimitsOptions, socketLimits } from '../.
 import type { SecurityOptions } from '../../src/security.ts'
 import { type AtomicStore, StoreOutage } from '../../src/store/contract.ts'
 import { memoryStore } from '../../src/store/memory.ts'
-import { type Case, cases } from '../cases.ts'
+import { type Case, cases, waitingCases } from '../cases.ts'
 import { peer, quietly, type Secured, StoppedClock, secured } from '../support/fixtures.ts'
 
 const HANDSHAKE = {
@@ -226,64 +226,6 @@ export const socketsCases: readonly Case[] = [
       socket.leave()
       assert.equal(await bench.held(), 0)
     },
-    'a socket whose slot another took is closed': async () => {
-      const store = memoryStore()
-      const bench = setUp({ limit: 1, leaseSeconds: 1 }, real(store))
-      const socket = await bench.open()
-      const key = { partition: 'lease::address:203.0.113.9', name: 'ws/0' }
-      store.delete(key)
-      assert.notEqual(store.swap(key, null, 'of another', null), null)
-      await sleep(600)
-      assert.deepEqual(socket.closes, [[1013, 'The slot of this connection could not be kept.']])
-      socket.say('still here')
-      socket.leave()
-      assert.deepEqual(bench.heard, ['open', 'close'])
-      assert.equal(store.get(key)?.value, 'of another')
-      await bench.platform.settled()
-      assert.deepEqual(reasonsOf(bench), [['limit.degraded', 'lease_lost', 'ws']])
-    },
-    'a socket outlives its first lease, and is closed when the store fails until a lease has ended': async () => {
-      let isDown = false
-      const store = storeWith((working) => ({
-        swap: (...args) => (isDown ? Promise.reject(new StoreOutage('down')) : working.swap(...args)),
-      }))
-      const bench = setUp({ limit: 1, leaseSeconds: 1 }, real(store))
-      const socket = await bench.open()
-      await sleep(1400)
-      assert.deepEqual(socket.closes, [])
-      assert.equal((await bench.ask()).status, 429)
-      isDown = true
-      await sleep(1400)
-      assert.deepEqual(socket.closes, [[1011, 'The slot of this connection could not be kept.']])
-      assert.equal((await bench.ask()).status, 503)
-      socket.leave()
-      await bench.platform.settled()
-      const kinds = new Set(reasonsOf(bench).map(([type, reason]) => `${type} ${reason}`))
-      assert.ok(kinds.has('limit.degraded lease_outage') && kinds.has('store.outage unavailable'))
-    },
-    'on Workers, which show a socket with its first message alone, one whose slot was lost is closed then, unheard':
-      async () => {
-        const store = memoryStore()
-        const bench = setUp(
-          { limit: 1, leaseSeconds: 1 },
-          real(store),
-          () => ({}),
-          () => Object.defineProperty(new Response(), 'webSocket', { value: {} }),
-        )
-        await bench.ask()
-        const key = { partition: 'lease::address:203.0.113.9', name: 'ws/0' }
-        assert.notEqual(store.get(key), null)
-        store.delete(key)
-        assert.notEqual(store.swap(key, null, 'of another', null), null)
-        await sleep(600)
-        const [socket] = bench.sockets
-        assert.deepEqual(socket!.closes, [])
-        socket!.say('hello')
-        assert.deepEqual(socket!.closes, [[1013, 'The slot of this connection could not be kept.']])
-        socket!.leave()
-        assert.equal(bench.heard.includes('hello'), false)
-        assert.equal(store.get(key)?.value, 'of another')
-      },
     'a connection that sends one message too many is closed with 1008, others live on': async () => {
       const bench = setUp({ messages: { quota: 3, periodSeconds: 1 } })
       const loud = await bench.open()
@@ -387,6 +329,66 @@ export const socketsCases: readonly Case[] = [
       await bench.platform.settled()
       assert.deepEqual(reasonsOf(bench), [['limit.refused', 'backlog', 'ws']])
     },
+  }),
+  ...waitingCases('LIM-5', {
+    'a socket whose slot another took is closed': async () => {
+      const store = memoryStore()
+      const bench = setUp({ limit: 1, leaseSeconds: 1 }, real(store))
+      const socket = await bench.open()
+      const key = { partition: 'lease::address:203.0.113.9', name: 'ws/0' }
+      store.delete(key)
+      assert.notEqual(store.swap(key, null, 'of another', null), null)
+      await sleep(600)
+      assert.deepEqual(socket.closes, [[1013, 'The slot of this connection could not be kept.']])
+      socket.say('still here')
+      socket.leave()
+      assert.deepEqual(bench.heard, ['open', 'close'])
+      assert.equal(store.get(key)?.value, 'of another')
+      await bench.platform.settled()
+      assert.deepEqual(reasonsOf(bench), [['limit.degraded', 'lease_lost', 'ws']])
+    },
+    'a socket outlives its first lease, and is closed when the store fails until a lease has ended': async () => {
+      let isDown = false
+      const store = storeWith((working) => ({
+        swap: (...args) => (isDown ? Promise.reject(new StoreOutage('down')) : working.swap(...args)),
+      }))
+      const bench = setUp({ limit: 1, leaseSeconds: 1 }, real(store))
+      const socket = await bench.open()
+      await sleep(1400)
+      assert.deepEqual(socket.closes, [])
+      assert.equal((await bench.ask()).status, 429)
+      isDown = true
+      await sleep(1400)
+      assert.deepEqual(socket.closes, [[1011, 'The slot of this connection could not be kept.']])
+      assert.equal((await bench.ask()).status, 503)
+      socket.leave()
+      await bench.platform.settled()
+      const kinds = new Set(reasonsOf(bench).map(([type, reason]) => `${type} ${reason}`))
+      assert.ok(kinds.has('limit.degraded lease_outage') && kinds.has('store.outage unavailable'))
+    },
+    'on Workers, which show a socket with its first message alone, one whose slot was lost is closed then, unheard':
+      async () => {
+        const store = memoryStore()
+        const bench = setUp(
+          { limit: 1, leaseSeconds: 1 },
+          real(store),
+          () => ({}),
+          () => Object.defineProperty(new Response(), 'webSocket', { value: {} }),
+        )
+        await bench.ask()
+        const key = { partition: 'lease::address:203.0.113.9', name: 'ws/0' }
+        assert.notEqual(store.get(key), null)
+        store.delete(key)
+        assert.notEqual(store.swap(key, null, 'of another', null), null)
+        await sleep(600)
+        const [socket] = bench.sockets
+        assert.deepEqual(socket!.closes, [])
+        socket!.say('hello')
+        assert.deepEqual(socket!.closes, [[1013, 'The slot of this connection could not be kept.']])
+        socket!.leave()
+        assert.equal(bench.heard.includes('hello'), false)
+        assert.equal(store.get(key)?.value, 'of another')
+      },
   }),
   ...cases('LIM-8', {
     'a message that the store cannot decide on is dropped, and the app is told': async () => {

@@ -92,43 +92,16 @@ describe.each(SOCKET_RUNTIMES)('%s > LIM-5', (runtime) => {
   })
 })
 
-describe.each(SOCKET_RUNTIMES)('%s > LIM-5', (runtime) => {
-  test('a stream holds its slot past its first lease, until the client leaves', async () => {
-    const server = await startSockets(runtime, { CLOCK: 'running' })
-    try {
-      await leavingStreams(server.port, server.alice)
-    } finally {
-      await server.kill()
-    }
-  })
-})
-
-describe.each(['node', 'bun'] as const)('%s > LIM-5', (runtime) => {
-  test('a flooder that ignores the close is cut off, and its slot is free', async () => {
+// So many are promised for Node, whose adapter once kept each of them; one that is kept shows elsewhere among fewer.
+describe.each([
+  ['node', 10_000],
+  ['bun', 1000],
+  ['deno', 1000],
+] as const)('%s > LIM-5', (runtime, handshakes) => {
+  test(`${handshakes.toLocaleString('en')} bad handshakes leave no object behind`, async () => {
     const server = await startSockets(runtime)
     try {
-      const began = Date.now()
-      const { socket, status } = await shake(server.port, server.alice)
-      expect(status).toBe(101)
-      const ended = new Promise((resolve) => socket.once('close', resolve))
-      const flood = setInterval(() => socket.write(Buffer.concat(Array(10).fill(frame('noise')))), 10)
-      await ended
-      clearInterval(flood)
-      expect(Date.now() - began).toBeLessThan(9000)
-      const lines: Line[] = []
-      for (let i = 0; i < 5; i++) lines.push((await dialUntilOpen(server.port, server.alice, 2000)).line)
-      await Promise.all(lines.map((line) => line.close()))
-    } finally {
-      await server.kill()
-    }
-  }, 30_000)
-})
-
-describe.each(SOCKET_RUNTIMES)('%s > LIM-5', (runtime) => {
-  test('10,000 bad handshakes leave no object behind', async () => {
-    const server = await startSockets(runtime)
-    try {
-      let left = 10_000
+      let left: number = handshakes
       const attack = async (): Promise<void> => {
         while (left-- > 0) (await shake(server.port, server.alice, 'bad')).socket.destroy()
       }
@@ -148,4 +121,37 @@ describe.each(SOCKET_RUNTIMES)('%s > LIM-5', (runtime) => {
       await server.kill()
     }
   }, 60_000)
+})
+
+// Most of it is waiting: these run at once, each with a server of its own.
+describe.concurrent.each(SOCKET_RUNTIMES)('%s > LIM-5', (runtime) => {
+  test('a stream holds its slot past its first lease, until the client leaves', async () => {
+    const server = await startSockets(runtime, { CLOCK: 'running' })
+    try {
+      await leavingStreams(server.port, server.alice)
+    } finally {
+      await server.kill()
+    }
+  })
+})
+
+describe.concurrent.each(['node', 'bun'] as const)('%s > LIM-5', (runtime) => {
+  test('a flooder that ignores the close is cut off, and its slot is free', async () => {
+    const server = await startSockets(runtime)
+    try {
+      const began = Date.now()
+      const { socket, status } = await shake(server.port, server.alice)
+      expect(status).toBe(101)
+      const ended = new Promise((resolve) => socket.once('close', resolve))
+      const flood = setInterval(() => socket.write(Buffer.concat(Array(10).fill(frame('noise')))), 10)
+      await ended
+      clearInterval(flood)
+      expect(Date.now() - began).toBeLessThan(9000)
+      const lines: Line[] = []
+      for (let i = 0; i < 5; i++) lines.push((await dialUntilOpen(server.port, server.alice, 2000)).line)
+      await Promise.all(lines.map((line) => line.close()))
+    } finally {
+      await server.kill()
+    }
+  }, 30_000)
 })

@@ -105,6 +105,11 @@ export function eventText(text: string): string {
   return `${whole.slice(0, MAX_TEXT - 1)}…`
 }
 
+interface Fold {
+  last: SecurityEvent
+  folded: number
+}
+
 /**
  * Holds events until a request is answered, then hands them to the sinks. Refusals and faults that repeat (same type,
  * reason, address, principal, method, path and resource within one second) are folded: the first goes out at once, the
@@ -118,7 +123,9 @@ export class EventQueue {
   #pending: SecurityEvent[] = []
   #dropped = 0
   #second = 0
-  readonly #folds = new Map<string, { readonly last: SecurityEvent; readonly folded: number }>()
+  readonly #folds = new Map<string, Fold>()
+  /** The same by what their makers call them, so that a repetition need not be made to be counted. */
+  readonly #repeated = new Map<string, Fold>()
   /** How many different events of one type a client caused in this second. */
   readonly #kinds = new Map<string, number>()
   #underWay = new Set<{ count: number; since: number }>()
@@ -139,12 +146,25 @@ export class EventQueue {
     return this.#pending.length > 0
   }
 
-  /** Takes an event in, or folds it into its like. */
-  push(event: SecurityEvent): void {
+  /**
+   * Takes an event in, or folds it into its like.
+   *
+   * @param sign says all that tells the event from others, so that {@link repeats} knows it again
+   */
+  push(event: SecurityEvent, sign?: string): void {
     if (!this.takes(event.level)) return
     this.#unfold(event.at)
-    if (RANK[event.level] >= RANK.warn && this.#fold(event)) return
+    if (RANK[event.level] >= RANK.warn && this.#fold(event, sign)) return
     this.#wait(event)
+  }
+
+  /** Whether an event of this sign came within this second: then this one is counted with it, and need not be made. */
+  repeats(sign: string, now: number): boolean {
+    this.#unfold(now)
+    const fold = this.#repeated.get(sign)
+    if (fold === undefined) return false
+    fold.folded += 1
+    return true
   }
 
   #wait(event: SecurityEvent): void {
@@ -175,7 +195,7 @@ export class EventQueue {
   }
 
   /** Whether the event is a repetition, and was counted. */
-  #fold(event: SecurityEvent): boolean {
+  #fold(event: SecurityEvent, sign: string | undefined): boolean {
     const { type, reason, principal, method, path, resource } = event
     // One client is one network, as for limits: rotating inside a /64 must not flood the log.
     const client = event.address.includes(':') ? addressBucket(makeAddress(event.address, 'socket')) : event.address
@@ -185,7 +205,13 @@ export class EventQueue {
     const fold = this.#folds.get(key)
     if (fold === undefined && this.#folds.size >= MAX_FOLDED_KEYS) return false
     this.#kinds.set(`${type} ${client}`, fold ? kinds : kinds + 1)
-    this.#folds.set(key, { last: event, folded: fold ? fold.folded + event.count : 0 })
+    const kept = fold ?? { last: event, folded: 0 }
+    if (fold) {
+      fold.last = event
+      fold.folded += event.count
+    }
+    this.#folds.set(key, kept)
+    if (sign !== undefined && this.#repeated.size < MAX_FOLDED_KEYS) this.#repeated.set(sign, kept)
     return fold !== undefined
   }
 
@@ -196,6 +222,7 @@ export class EventQueue {
     this.#second = second
     for (const { last, folded } of this.#folds.values()) if (folded > 0) this.#wait({ ...last, count: folded })
     this.#folds.clear()
+    this.#repeated.clear()
     this.#kinds.clear()
   }
 

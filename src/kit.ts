@@ -1,7 +1,15 @@
 import type { Context, Env } from 'hono'
 import type { Address } from './address.ts'
 import { type Clock, systemClock } from './clock.ts'
-import { type EventLevel, EventQueue, type EventType, eventText, lineSink, type Sink } from './event.ts'
+import {
+  type EventLevel,
+  EventQueue,
+  type EventType,
+  eventText,
+  lineSink,
+  type SecurityEvent,
+  type Sink,
+} from './event.ts'
 import type { Exchange } from './exchange.ts'
 import { requestAuthority } from './fields.ts'
 import type { Platform } from './platform.ts'
@@ -311,11 +319,16 @@ export class Kit implements Exchange {
   /** Records that something happened. */
   emit(event: EventInput): void {
     if (!this.base.events.takes(event.level)) return
+    const { type, level, reason = '', resource = '' } = event
+    const at = this.base.clock.now()
+    const { method, path, principal } = this
+    const sign = `${type}\0${reason}\0${resource}\0${this.#addressText()}\0${principal?.key}\0${method}\0${path}`
+    if (this.base.events.repeats(sign, at)) return
     const { origin, userAgent } = this.caller()
-    this.base.events.push({
-      type: event.type,
-      level: event.level,
-      at: this.base.clock.now(),
+    const made: SecurityEvent = {
+      type,
+      level,
+      at,
       method: eventText(this.method),
       path: eventText(this.path),
       address: this.#addressText(),
@@ -325,7 +338,8 @@ export class Kit implements Exchange {
       origin,
       userAgent,
       count: 1,
-    })
+    }
+    this.base.events.push(made, sign)
     // Said while an answer still streams: nobody else would hand it on.
     if (this.#handedOn) this.handOn()
   }

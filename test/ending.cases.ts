@@ -1,15 +1,15 @@
 import assert from 'node:assert/strict'
 import { tellingEnd } from '../src/ending.ts'
 import type { Ending } from '../src/kit.ts'
-import { type Case, cases } from './cases.ts'
+import { type Case, cases, waitingCases } from './cases.ts'
 import { secured, streamOf } from './support/fixtures.ts'
 
 const CHUNK = new Uint8Array(10)
 
-function watch(response: Response, init: RequestInit = {}, failed = false) {
+function watch(response: Response, init: RequestInit = {}, failed = false, unreadMs?: number) {
   const told: Ending[] = []
   const { method, signal } = new Request('http://localhost/', init)
-  return { told, ...tellingEnd(response, method === 'HEAD', signal, failed, (how) => told.push(how)) }
+  return { told, ...tellingEnd(response, method === 'HEAD', signal, failed, (how) => told.push(how), unreadMs) }
 }
 
 export const endingCases: readonly Case[] = [
@@ -69,6 +69,36 @@ export const endingCases: readonly Case[] = [
       breakOff!(new Error('late'))
       assert.deepEqual(told, ['complete'])
       assert.equal(watch(new Response(null)).breakOff, null)
+    },
+  }),
+  ...waitingCases('tellingEnd()', {
+    'a body that nobody begins to read ends, and its source is told; one that is read slowly does not': async () => {
+      let stopped: unknown = null
+      let pulls = 0
+      const source = (): ReadableStream<Uint8Array> =>
+        new ReadableStream(
+          {
+            pull(controller) {
+              pulls += 1
+              controller.enqueue(CHUNK)
+            },
+            cancel: (reason) => {
+              stopped = reason
+            },
+          },
+          { highWaterMark: 0 },
+        )
+      const unread = watch(new Response(source()), {}, false, 40)
+      const slow = watch(new Response(source()), {}, false, 40)
+      const reader = slow.response.body!.getReader()
+      await reader.read()
+      await new Promise((resolve) => setTimeout(resolve, 100))
+      assert.deepEqual([unread.told, slow.told, pulls], [['aborted'], [], 1])
+      assert.match(String(stopped), /Nobody began to read/)
+      await assert.rejects(unread.response.text(), /Nobody began to read/)
+      assert.equal((await reader.read()).done, false)
+      await reader.cancel()
+      assert.deepEqual(slow.told, ['aborted'])
     },
   }),
   ...cases('Kit.onEnd()', {

@@ -29,11 +29,15 @@ const LONGEST_RETRY_SECONDS = 3600
 /**
  * Runs at most so many requests of one key at once; others wait their turn, first come, first served, for a bounded time in
  * a bounded line. Who finds the line full, or waits too long, gets 503 with `Retry-After`: how long the line would take by
- * what runs took of late. One key's flood holds up no other key. A client that goes away leaves the line.
+ * what runs of this key took of late. One key's flood holds up no other key. A client that goes away leaves the line, and so
+ * does a request that was answered meanwhile, by a time-out before this layer: its handler never runs. One `queue()` that a
+ * request meets twice gives it one place.
  *
- * A place is given back when the last byte of the answer was taken, the client broke off and the handler is done, or an upgrade
- * (101) was answered. A handler that never answers keeps its place, and so does a client that reads slowly: let nobody take
- * the places of a key that is not theirs, and put it after `authenticate()`.
+ * A place is given back when the last byte of the answer was taken, the client broke off and the handler is done, an upgrade
+ * (101) was answered, or nobody began to read the answer for a minute. It bounds answers, not work in the background: what a
+ * handler does after its answer (the callback of `stream()` whose client is gone, what goes on behind a time-out) runs on
+ * without a place unless it heeds `c.req.raw.signal` or `stream.onAbort()`. A handler that never answers keeps its place, and so
+ * does a client that reads slowly: let nobody take the places of a key that is not theirs, and put it after `authenticate()`.
  *
  * It counts in this process alone. On Workers that is one isolate, where no request may wait for another: who finds all places
  * taken is refused at once. There a request counts for a minute at most, as the runtime may have killed it; that a
@@ -58,20 +62,27 @@ export function queue(options: QueueOptions): MiddlewareHandler<Env> {
   checkIpv6Prefix('queue()', ipv6Prefix)
   const by = checkCountedBy('queue()', options.by)
   let places: KeyedQueue | null = null
+  const placed = new WeakSet<Context>()
   return layer('queue()', options, (kit, c) => {
     const { clock, platform } = kit.base
+    if (placed.has(c)) return undefined
     places ??= new KeyedQueue(maxRunning, maxWaiting, platform.sharesRequests ? undefined : KILLED_AFTER_MS)
     const { partition, within } = subjectOf('queue()', kit, c, by, ipv6Prefix)
     const key = JSON.stringify([partition, within])
+    if (kit.isAnswered) return undefined
+    const run = (place: Place): undefined => {
+      placed.add(c)
+      leaveAtEnd(kit, c, places!, place)
+    }
     const place = places.enter(key, clock.now())
-    if (place !== null) return run(kit, c, places, place)
+    if (place !== null) return run(place)
     if (!platform.sharesRequests) return refuse(kit, places, key, 'queue_full')
-    return waitForPlace(kit, c, places, key, maxWaitSeconds * 1000)
+    return waitForPlace(kit, c, places, key, maxWaitSeconds * 1000, run)
   })
 }
 
-/** Lets the request on, and gives its place back at its end. */
-function run(kit: Kit, c: Context, places: KeyedQueue, place: Place): undefined {
+/** Gives the place back at the end of the request. */
+function leaveAtEnd(kit: Kit, c: Context, places: KeyedQueue, place: Place): void {
   const leave = (): void => places.leave(place, kit.base.clock.now())
   // An upgrade tells no end.
   kit.onAnswer(() => {
@@ -86,6 +97,7 @@ function waitForPlace(
   places: KeyedQueue,
   key: string,
   maxWaitMs: number,
+  run: (place: Place) => undefined,
 ): Response | Promise<Response | undefined> {
   const { signal } = c.req.raw
   const end = Promise.withResolvers<Place | 'late' | 'gone'>()
@@ -105,9 +117,14 @@ function waitForPlace(
     try {
       signal.addEventListener('abort', gone)
       if (signal.aborted) gone()
+      // Such as by a time-out that stands before: the answer is another's by now.
+      kit.onAnswer(gone)
       const place = await end.promise
-      if (typeof place !== 'string') return run(kit, c, places, place)
-      return refuse(kit, places, key, place === 'late' ? 'queue_timeout' : null)
+      if (typeof place === 'string') return refuse(kit, places, key, place === 'late' ? 'queue_timeout' : null)
+      if (!kit.isAnswered) return run(place)
+      // Called and answered at once.
+      places.leave(place, kit.base.clock.now())
+      return undefined
     } finally {
       clearTimeout(timer)
       signal.removeEventListener('abort', gone)
@@ -118,7 +135,7 @@ function waitForPlace(
 /** @param reason what the event says, null for none: nobody was refused who is still there */
 function refuse(kit: Kit, places: KeyedQueue, key: string, reason: 'queue_full' | 'queue_timeout' | null): Response {
   if (reason !== null) kit.emit({ type: 'limit.overloaded', level: 'warn', reason })
-  const wait = Math.min(LONGEST_RETRY_SECONDS, Math.max(1, seconds(places.waitMs(key))))
+  const wait = Math.min(LONGEST_RETRY_SECONDS, Math.max(1, seconds(places.waitMs(key, kit.base.clock.now()))))
   return kit.refuse({
     code: 'limit.overloaded',
     detail: `Too many requests of this kind run or wait. Try again in ${wait} s.`,

@@ -2,6 +2,8 @@
 export const MAX_KEYS = 65_536
 /** The mean run follows this many runs. */
 const MEMORY = 32
+/** With all keys taken, so many lines are looked at for runs that are dead. */
+const SWEPT_AT_ONCE = 64
 
 /** Where one run of a key stands. It is given back with {@link KeyedQueue.leave}. */
 export interface Place {
@@ -21,6 +23,9 @@ interface Line {
   readonly key: string
   readonly running: Set<Place>
   readonly waiting: Set<Waiter>
+  /** How long its runs took of late. */
+  meanRunMs: number
+  runs: number
 }
 
 /**
@@ -32,8 +37,6 @@ export class KeyedQueue {
   readonly #maxWaiting: number
   readonly #longestMs: number
   readonly #lines = new Map<string, Line>()
-  #meanRunMs = 0
-  #runs = 0
 
   /** @param longestMs after so long a run is forgotten that never left: for runtimes that kill requests */
   constructor(maxRunning: number, maxWaiting: number, longestMs: number = Number.POSITIVE_INFINITY) {
@@ -51,8 +54,9 @@ export class KeyedQueue {
   enter(key: string, now: number): Place | null {
     const line = this.#lines.get(key)
     if (line === undefined) {
+      if (this.#lines.size >= MAX_KEYS) this.#sweep(now)
       if (this.#lines.size >= MAX_KEYS) return null
-      const first: Line = { key, running: new Set(), waiting: new Set() }
+      const first: Line = { key, running: new Set(), waiting: new Set(), meanRunMs: 0, runs: 0 }
       this.#lines.set(key, first)
       return take(first, now)
     }
@@ -78,8 +82,8 @@ export class KeyedQueue {
   leave(place: Place, now: number): void {
     const { line, since } = place
     if (!line.running.delete(place)) return
-    this.#runs = Math.min(MEMORY, this.#runs + 1)
-    this.#meanRunMs += (Math.max(0, now - since) - this.#meanRunMs) / this.#runs
+    line.runs = Math.min(MEMORY, line.runs + 1)
+    line.meanRunMs += (Math.max(0, now - since) - line.meanRunMs) / line.runs
     const [next] = line.waiting
     if (next !== undefined) {
       line.waiting.delete(next)
@@ -89,10 +93,29 @@ export class KeyedQueue {
     }
   }
 
-  /** How long it takes, by what runs took of late, until a place is free and all who wait now were served. */
-  waitMs(key: string): number {
-    const ahead = this.#lines.get(key)?.waiting.size ?? 0
-    return (this.#meanRunMs * (ahead + 1)) / this.#maxRunning
+  /**
+   * How long it takes until a place is free and all who wait now were served: by what runs of this key took since its line
+   * formed, or by the age of those that run, if they are older by now. Other keys change nothing about it.
+   */
+  waitMs(key: string, now: number): number {
+    const line = this.#lines.get(key)
+    if (line === undefined) return 0
+    let agesMs = 0
+    for (const { since } of line.running) agesMs += Math.max(0, now - since)
+    const runMs = Math.max(line.meanRunMs, agesMs / Math.max(1, line.running.size))
+    return (runMs * (line.waiting.size + 1)) / this.#maxRunning
+  }
+
+  /** Drops some of the oldest lines of which nothing lives; those that live are looked at again after all others. */
+  #sweep(now: number): void {
+    if (this.#longestMs === Number.POSITIVE_INFINITY) return
+    let left = SWEPT_AT_ONCE
+    for (const line of this.#lines.values()) {
+      if (left-- === 0) return
+      this.#forget(line, now)
+      this.#lines.delete(line.key)
+      if (line.running.size + line.waiting.size > 0) this.#lines.set(line.key, line)
+    }
   }
 
   /** Drops what runs for too long; the oldest stand first. */

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import type { Context } from 'hono'
 import { streamSSE } from 'hono/streaming'
+import { timeout } from 'hono/timeout'
 import { type QueueOptions, queue } from '../../src/limit/queue-middleware.ts'
 import type { ProblemDetails } from '../../src/problem.ts'
 import type { SecurityOptions } from '../../src/security.ts'
@@ -262,16 +263,75 @@ export const queueMiddlewareCases: readonly Case[] = [
       assert.equal(next.status, 200)
       await next.body?.cancel()
     },
+    'a request that a time-out answered while it waited leaves the line, and its handler never runs': async () => {
+      const { app } = secured()
+      const started: string[] = []
+      const first = Promise.withResolvers<void>()
+      app.use(async (c, next) => (c.req.query('n') === '2' ? timeout(10)(c, next) : next()))
+      app.get('/agents/:id', queue({ ...QUEUE, maxRunning: 1, maxWaiting: 1 }), async (c) => {
+        const n = c.req.query('n')!
+        started.push(n)
+        if (n === '1') await first.promise
+        return c.text(n)
+      })
+      const ask = async (n: string) => {
+        const answer = await app.request(`/agents/a?n=${n}`)
+        return [answer.status, await answer.text()]
+      }
+      const one = ask('1')
+      await settle()
+      assert.equal((await ask('2'))[0], 504)
+      // Its place in the line is free again, and so is the place to run.
+      const three = ask('3')
+      await settle()
+      first.resolve()
+      assert.deepEqual(
+        [await one, await three],
+        [
+          [200, '1'],
+          [200, '3'],
+        ],
+      )
+      assert.deepEqual(started, ['1', '3'])
+      assert.deepEqual(await ask('4'), [200, '4'])
+    },
+    'a request that comes to the line after a time-out answered takes no place': async () => {
+      const { app } = secured()
+      const late = Promise.withResolvers<void>()
+      const limit = queue({ ...QUEUE, maxRunning: 1, maxWaiting: 0 })
+      app.get('/late/:id', timeout(10), async (_c, next) => late.promise.then(next))
+      app.get('/:kind/:id', limit, (c) => c.text('ok'))
+      const answer = await app.request('/late/a')
+      assert.equal(answer.status, 504)
+      await answer.text()
+      late.resolve()
+      await settle()
+      assert.equal((await app.request('/x/a')).status, 200)
+    },
+    'a request that meets one queue() twice has one place': async () => {
+      const { app } = secured()
+      const limit = queue({ ...QUEUE, maxRunning: 1, maxWaiting: 0, by: 'everyone' })
+      app.use(limit).get('/', limit, (c) => c.text('ok'))
+      for (let i = 0; i < 3; i++) {
+        const answer = await app.request('/')
+        assert.equal(answer.status, 200)
+        await answer.text()
+      }
+    },
     'Retry-After is how long the line takes, by what runs took': async () => {
       const { ask, whole, running, clock } = setUp({ maxRunning: 1, maxWaiting: 1 })
       const first = whole(ask('a', '1'))
       await settle()
+      const others = [whole(ask('a', '2'))]
+      await settle()
       clock.advance(20_000)
       running[0]!.answer()
       await first
-      const others = [whole(ask('a', '2')), whole(ask('a', '3'))]
+      others.push(whole(ask('a', '3')))
       await settle()
       assert.equal(await refusal(ask('a', '4')), '40')
+      clock.advance(30_000)
+      assert.equal(await refusal(ask('a', '5')), '60')
       running[1]!.answer()
       await others[0]
       await settle()

@@ -122,15 +122,36 @@ export const queueCases: readonly Case[] = [
       },
     'tells how long the line takes, by what runs took of late': () => {
       const queue = new KeyedQueue(2, 10)
-      assert.equal(queue.waitMs('a'), 0)
-      for (let i = 0; i < 40; i++) queue.leave(queue.enter('a', 0)!, 3000)
-      assert.equal(queue.waitMs('a'), 1500)
+      assert.equal(queue.waitMs('a', 0), 0)
       queue.enter('a', 0)
+      for (let i = 0; i < 40; i++) queue.leave(queue.enter('a', 0)!, 3000)
+      assert.equal(queue.waitMs('a', 0), 1500)
       queue.enter('a', 0)
       for (let i = 0; i < 3; i++) queue.wait('a', uncalled)
-      assert.equal(queue.waitMs('a'), 6000)
-      for (let i = 0; i < 300; i++) queue.leave(queue.enter('b', 0)!, 1000)
-      assert.ok(queue.waitMs('b') < 520)
+      assert.equal(queue.waitMs('a', 0), 6000)
+    },
+    'a line is as long as what runs in it is old, when that is longer than what ran before': () => {
+      const queue = new KeyedQueue(1, 20)
+      queue.enter('slow', 0)
+      for (let i = 0; i < 20; i++) queue.wait('slow', uncalled)
+      assert.equal(queue.waitMs('slow', 60_000), 21 * 60_000)
+    },
+    "nobody's long run makes another's line look long": () => {
+      const queue = new KeyedQueue(4, 20)
+      queue.leave(queue.enter('attacker', 0)!, 3_600_000)
+      for (let i = 0; i < 4; i++) queue.enter('honest', 3_600_000)
+      for (let i = 0; i < 20; i++) queue.wait('honest', uncalled)
+      assert.equal(queue.waitMs('honest', 3_600_005), (5 * 21) / 4)
+    },
+    'runs that were killed keep no new key out, however many keys they had; what lives is not forgotten': () => {
+      const queue = new KeyedQueue(1, 0, 60_000)
+      for (let i = 0; i < MAX_KEYS; i++) queue.enter(`killed ${i}`, i < 1000 ? 30_000 : 0)
+      assert.equal(queue.enter('early', 59_999), null)
+      let entered = 0
+      for (let i = 0; i < MAX_KEYS; i++) if (queue.enter(`honest ${i}`, 60_000) !== null) entered += 1
+      assert.ok(entered >= MAX_KEYS - 1000 - 64, `${entered}`)
+      for (let i = 0; i < 1000; i++) assert.equal(queue.enter(`killed ${i}`, 60_000), null)
+      assert.ok(queue.size <= MAX_KEYS)
     },
     'forgets a run that never left, where runs may be killed': () => {
       const queue = new KeyedQueue(1, 0, 60_000)

@@ -19,7 +19,10 @@ export interface HibernatingSocketsOptions {
   readonly limit: number
   /** What one connection may send: a message more, and it is closed with 1008. No limit unless told. */
   readonly messages?: SocketQuota
-  /** What all connections of this object may send together: what comes above is not admitted. No limit unless told. */
+  /**
+   * What all connections of this object may send together: what comes above is not admitted. No limit unless told. One user
+   * can send `limit` times `messages`: keep that well below, or he takes all of it.
+   */
   readonly allMessages?: SocketQuota
   /** Refills the quotas; the object's own unless told. */
   readonly clock?: Clock
@@ -74,7 +77,7 @@ const AWAKE_US = 10_000_000
  *
  * @example
  * export class Room extends DurableObject {
- *   readonly #sockets = hibernatingSockets(this.ctx, { limit: 5, messages: { quota: 20, periodSeconds: 1 } })
+ *   readonly #sockets = hibernatingSockets(this.ctx, { limit: 5, messages: { quota: 5, periodSeconds: 1 } })
  *   // The Worker in front authenticates, and sets this header whatever the client sent.
  *   override fetch(request: Request) {
  *     return this.#sockets.accept(request, request.headers.get('x-principal') ?? '')
@@ -141,7 +144,8 @@ class Sockets implements HibernatingSockets {
   }
 
   admits(socket: WebSocket): boolean {
-    if (this.#closing.has(socket)) return false
+    // After hibernation the socket alone knows that it is being closed.
+    if (this.#closing.has(socket) || socket.readyState > WebSocket.OPEN) return false
     const now = this.#clock.now()
     const known = this.#buckets.get(socket)
     const found = known === undefined ? this.#meet(socket, now) : known

@@ -13,6 +13,8 @@ import { subjectOf } from './subject.ts'
 export interface ConcurrencyOptions extends KitOptions, SlotOptions {
   /** Requests that may run at once, 1 to 1,000. */
   readonly limit: number
+  /** What is held, in the store and in events. Limiters of one name and one limit share their slots. */
+  readonly name: string
 }
 
 /**
@@ -23,11 +25,17 @@ export interface ConcurrencyOptions extends KitOptions, SlotOptions {
  * A slot is a lease of `leaseSeconds`, renewed while the request runs: what a crashed process held is free again when its
  * leases end. A lease that cannot be renewed until it ends, because the store fails or another took the slot, ends the
  * request too: its answer is broken off, whether its body is being sent or only begins then, with a `limit.degraded` event.
- * The handler is not stopped. Leases end by the store's clock and are set by the process's: clocks that differ shift the end
+ * The handler is not stopped.
+ *
+ * It bounds answers, not work in the background: a slot is given back when the client is gone, when nobody began to read the
+ * answer for a minute, or when a time-out before this layer answered, though the callback of `stream()` or the handler may go
+ * on. Let them heed `c.req.raw.signal` or `stream.onAbort()`. A slot that comes after such an answer is given back unused.
+ *
+ * Leases end by the store's clock and are set by the process's: clocks that differ shift the end
  * by as much, so keep them within a third of `leaseSeconds`.
  *
  * On Workers a client that leaves early is told of only under the compatibility flag `enable_request_signal`; without it the
- * slot is free when its lease ends.
+ * slot is free when its lease ends. That all slots are taken is remembered for 150 ms, unless this process gives one back.
  *
  * An upgrade gives its slot back at once: live WebSockets are limited by `socketLimits()`.
  *
@@ -41,11 +49,17 @@ export function concurrency(options: ConcurrencyOptions): MiddlewareHandler<Env>
   const { limit, name, leaseMs, by, ipv6Prefix } = checkSlots(owner, options)
   const clocks = new ClockCheck()
   return layer(owner, options, (kit, c) => {
-    const partition = slotPartition(subjectOf(owner, kit, c, by, ipv6Prefix))
+    if (kit.isAnswered) return undefined
+    const partition = slotPartition(subjectOf(owner, kit, c, by, ipv6Prefix), limit)
     const store = boundedStore(kit.store(owner, options.store))
     const lease = takeSlot({ store, clock: kit.base.clock, partition, name, limit, clocks }, leaseMs)
-    const go = (taken: Lease | null): Response | undefined =>
-      taken === null ? refuse(kit, name, limit) : void hold(kit, c, taken, name, leaseMs)
+    const go = (taken: Lease | null): Response | undefined => {
+      if (taken === null) return refuse(kit, name, limit)
+      // Answered meanwhile by what stands before: nothing runs under this slot.
+      if (kit.isAnswered) releaseLater(kit, c, taken)
+      else hold(kit, c, taken, name, leaseMs)
+      return undefined
+    }
     return isPending(lease) ? lease.then(go) : go(lease)
   })
 }

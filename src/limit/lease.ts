@@ -1,6 +1,7 @@
 import { randomBytes, toHex } from '../bytes.ts'
 import type { Clock } from '../clock.ts'
 import { type AtomicStore, type Awaitable, isPending, StoreOutage } from '../store/contract.ts'
+import { type FullSlots, fullSlotsOf } from './full-slots.ts'
 import type { Subject } from './subject.ts'
 
 /** The slots of one subject: at most `limit` leases live at once. */
@@ -8,7 +9,7 @@ export interface Slots {
   readonly store: AtomicStore
   readonly clock: Clock
   readonly partition: string
-  /** What is leased. One name has one limit. */
+  /** What is leased. Within a partition one name has one limit. */
   readonly name: string
   readonly limit: number
   readonly clocks: ClockCheck
@@ -29,18 +30,22 @@ export class ClockCheck {
 
 const CLOCK_CHECK_MS = 60_000
 const OWNER_BYTES = 12
-const ROUNDS = 3
+/** So often a search looks at what is free. Each time, whoever loses a race leaves at least one slot taken by another. */
+const ROUNDS = 8
+/** So many of the free slots one look tries: of many searchers each soon looks again rather than try what others took. */
+const TRIES = 2
 /** An end that every store knows to be past. */
 const ENDED = 0
 
-/** Where a subject's slots lie: no two subjects share a partition. */
-export function slotPartition({ partition, within }: Subject): string {
-  return `lease:${within}:${partition}`
+/** Where a subject's slots lie: no two subjects share a partition, and no two limits, whose slots would be unlike. */
+export function slotPartition({ partition, within }: Subject, limit: number): string {
+  return `lease:${limit}:${within}:${partition}`
 }
 
 /**
  * Takes one of the slots for `forMs`; null when all are taken. Of any number that ask at once exactly as many get one as
- * are free: a slot is a record of the store, written only where nothing live stands.
+ * are free: a slot is a record of the store, written only where nothing live stands. That all are taken is remembered for
+ * 150 ms, or until this process gives one back or a lease ends: so much later one is found that another process gave back.
  *
  * When a lease ends is told by this process's clock and judged by the store's. Of a process that died, a clock that is
  * ahead keeps the slots longer by as much, one that is behind frees them earlier.
@@ -49,25 +54,35 @@ export function slotPartition({ partition, within }: Subject): string {
  *   that the store gave although it could not say so is free again after `forMs`.
  */
 export function takeSlot(slots: Slots, forMs: number): Awaitable<Lease | null> {
+  const full = fullSlotsOf(slots.store)
+  if (full.has(subjectOf(slots), slots.clock.now())) return null
   const owner = toHex(randomBytes(OWNER_BYTES))
   const first = randomBelow(slots.limit)
-  return then(trySlot(slots, owner, first, forMs), (lease) => {
-    if (lease !== null) return lease
-    return slots.limit === 1 ? null : searchSlot(slots, owner, forMs)
-  })
+  return then(trySlot(slots, owner, first, forMs), (lease) => lease ?? searchSlot(slots, full, owner, forMs))
 }
 
 /** Tries what a listing shows to be free. Only who finds none free, or loses every race of several rounds, gets none. */
-async function searchSlot(slots: Slots, owner: string, forMs: number): Promise<Lease | null> {
+async function searchSlot(slots: Slots, full: FullSlots, owner: string, forMs: number): Promise<Lease | null> {
+  const subject = subjectOf(slots)
   for (let round = 0; round < ROUNDS; round++) {
-    const free = await freeSlots(slots)
-    if (free.length === 0) return null
-    for (const slot of free) {
+    // Another search may have found out meanwhile.
+    if (full.has(subject, slots.clock.now())) return null
+    const search = full.begin(subject)
+    const { free, endsAt } = await look(slots)
+    if (free.length === 0) {
+      full.foundFull(subject, search, slots.clock.now(), endsAt)
+      return null
+    }
+    for (const slot of free.slice(0, TRIES)) {
       const lease = await trySlot(slots, owner, slot, forMs)
       if (lease !== null) return lease
     }
   }
   return null
+}
+
+function subjectOf({ partition, name }: Slots): string {
+  return `${name}\n${partition}`
 }
 
 function trySlot(slots: Slots, owner: string, slot: number, forMs: number): Awaitable<Lease | null> {
@@ -89,17 +104,22 @@ function trySlot(slots: Slots, owner: string, slot: number, forMs: number): Awai
   })
 }
 
-/** Slots that nobody holds, from a random one on. */
-async function freeSlots({ store, partition, name, limit }: Slots): Promise<readonly number[]> {
+/** Slots that nobody holds, from a random one of them on, and when the first of the others ends. */
+async function look({ store, partition, name, limit }: Slots): Promise<{ free: readonly number[]; endsAt: number }> {
   const taken = new Set<string>()
+  let endsAt = Number.POSITIVE_INFINITY
   let cursor: string | null = null
   do {
     const page = await store.list(partition, `${name}/`, cursor)
-    for (const entry of page.entries) taken.add(entry.name)
+    for (const entry of page.entries) {
+      taken.add(entry.name)
+      endsAt = Math.min(endsAt, entry.expiresAt ?? endsAt)
+    }
     cursor = page.cursor
   } while (cursor !== null)
-  const from = randomBelow(limit)
-  return Array.from({ length: limit }, (_, i) => (from + i) % limit).filter((slot) => !taken.has(`${name}/${slot}`))
+  const free = Array.from({ length: limit }, (_, slot) => slot).filter((slot) => !taken.has(`${name}/${slot}`))
+  const from = free.length === 0 ? 0 : randomBelow(free.length)
+  return { free: [...free.slice(from), ...free.slice(0, from)], endsAt }
 }
 
 /** One slot, held until it is released or ends. */
@@ -123,6 +143,11 @@ export class Lease {
   /** From then on the slot may be another's: ms since the epoch, by this process's clock. */
   get expiresAt(): number {
     return this.#expiresAt
+  }
+
+  /** After so long the store has answered a call, ms; null where it does not say. */
+  get deadlineMs(): number | null {
+    return this.#slots.store.deadlineMs ?? null
   }
 
   /** Whether the store, by its own clock, holds the lease to be live. */
@@ -170,8 +195,12 @@ export class Lease {
   #giveBack(): Awaitable<void> {
     const { store } = this.#slots
     return then(store.swap(this.#key, this.#version, this.#owner, ENDED), (done) =>
-      done === null ? this.#giveBackUnseen() : undefined,
+      done === null ? this.#giveBackUnseen() : this.#givenBack(),
     )
+  }
+
+  #givenBack(): void {
+    fullSlotsOf(this.#slots.store).forget(subjectOf(this.#slots))
   }
 
   /** As {@link #giveBack}, where a renewal was carried out whose answer never came. */
@@ -179,6 +208,7 @@ export class Lease {
     const { store } = this.#slots
     const found = await store.get(this.#key)
     if (found?.value === this.#owner) await store.swap(this.#key, found.version, this.#owner, ENDED)
+    this.#givenBack()
   }
 }
 

@@ -2,6 +2,7 @@ import type { Kit } from '../kit.ts'
 import type { Context } from '../layer.ts'
 import { type AtomicStore, isPending } from '../store/contract.ts'
 import type { Rate } from '../store/gcra.ts'
+import { Heartbeat } from './heartbeat.ts'
 import type { Lease } from './lease.ts'
 import { keepLease, type LeaseLoss } from './lease-keeper.ts'
 import { ConnectionQuota, type SharedQuota, type Verdict } from './message-quota.ts'
@@ -53,6 +54,7 @@ export class LimitedSocket<Message, Socket extends SocketEnd> {
   #state: 'opening' | 'open' | 'closing' | 'closed' = 'opening'
   #served = false
   #socket: Socket | null = null
+  #heartbeat: Heartbeat | null = null
   #closing: { readonly code: number; readonly reason: string } | null = null
   #stopKeeping: (() => void) | null = null
   #cutOff: ReturnType<typeof setTimeout> | undefined
@@ -79,9 +81,11 @@ export class LimitedSocket<Message, Socket extends SocketEnd> {
     }
     this.#state = 'open'
     this.#served = true
+    this.#heartbeat = new Heartbeat(socket?.raw)
     this.#stopKeeping = keepLease(this.#lease, {
       clock,
       leaseMs: this.#settings.leaseMs,
+      onRenewal: () => this.#run(() => this.#heartbeat?.beat()),
       onFailure: (error) => void this.#kit.fault(error),
       onLoss: (why) => this.#lost(why),
     })
@@ -91,6 +95,7 @@ export class LimitedSocket<Message, Socket extends SocketEnd> {
   /** A message came: it is delivered in its turn, dropped, or one too many for the connection. */
   message(message: Message, socket: Socket): void {
     this.#socket ??= socket
+    this.#heartbeat?.heard()
     const { base } = this.#kit
     const { store, shared } = this.#settings
     if (this.#state !== 'open') this.#closeNow()

@@ -10,8 +10,8 @@ export interface SlotOptions {
    */
   readonly by?: CountedBy | readonly CountedBy[]
   /**
-   * What is held, in the store and in events. Limiters of one name share their slots, so give one name one limit.
-   * The kind and the limit unless told, such as `3-at-once`.
+   * What is held, in the store and in events. Limiters of one name and one limit share their slots. The kind and the limit
+   * unless told, such as `5-sockets`: then all that count by the same and are unnamed share.
    */
   readonly name?: string
   /** How long a slot outlives a process that crashed, 1 to 3,600 s; 30 unless told. Renewed every third of it. */
@@ -31,9 +31,13 @@ export interface SlotSettings {
 
 const MAX_SLOTS = 1000
 
-/** @throws {RangeError} or TypeError naming the setting that is wrong. */
-export function checkSlots(owner: string, options: SlotOptions, kind = 'at-once'): SlotSettings {
-  const { limit, by = 'principal', name = `${limit}-${kind}`, leaseSeconds = 30, ipv6Prefix = 64 } = options
+/**
+ * @param kind part of a name that is not given; null where one must be
+ * @throws {RangeError} or TypeError naming the setting that is wrong.
+ */
+export function checkSlots(owner: string, options: SlotOptions, kind: string | null = null): SlotSettings {
+  const { limit, by = 'principal', leaseSeconds = 30, ipv6Prefix = 64 } = options
+  const name = options.name ?? (kind === null ? undefined : `${limit}-${kind}`)
   if (!Number.isInteger(limit) || limit < 1 || limit > MAX_SLOTS) {
     throw new RangeError(`${owner}: limit must be a whole number from 1 to ${MAX_SLOTS}.`)
   }

@@ -7,6 +7,7 @@ import { ClockCheck, type Lease, slotPartition, takeSlot } from './lease.ts'
 import { LimitedSocket, type SocketSettings } from './limited-socket.ts'
 import { boundedStore } from './limiter-store.ts'
 import { type MessageQuota, messageRate, SharedQuota } from './message-quota.ts'
+import { releaseLater } from './release.ts'
 import { checkSlots, type SlotOptions } from './slot-options.ts'
 import { subjectOf } from './subject.ts'
 
@@ -18,7 +19,10 @@ export interface SocketLimitsOptions extends KitOptions, SlotOptions {
   readonly limit: number
   /** What one connection may send: a message more, and it is closed with 1008. No limit unless told. */
   readonly messages?: MessageQuota
-  /** What all connections of this name may send together, in all processes: what comes above is dropped. No limit unless told. */
+  /**
+   * What all connections of this name may send together, in all processes: what comes above is dropped. No limit unless told.
+   * One user can send `limit` times `messages`: keep that well below, or he takes all of it and others are dropped.
+   */
   readonly allMessages?: MessageQuota
 }
 
@@ -56,7 +60,8 @@ const TOKENS = /^[\w!#$%&'*+.^`|~-]+(?:[ \t]*,[ \t]*[\w!#$%&'*+.^`|~-]+)*$/
  * is refused with 429 `limit.busy`, when the store fails with 503. The slot is a lease of `leaseSeconds`, renewed while the
  * socket lives: a crashed process's slots are free again when its leases end, those of a handshake that came to nothing after
  * 10 s at most. When a lease cannot be renewed until it ends, the socket is closed, with 1013 as another took the slot or
- * 1011 as the store failed, and an event `limit.degraded`. A peer that does not answer a close still counts; after 5 s it is
+ * 1011 as the store failed, and an event `limit.degraded`. A peer that vanished without a word is cut off when it let three
+ * pings pass, one at each renewal (Node with `ws`; Bun and Deno do so themselves, by their `idleTimeout`). A peer that does not answer a close still counts; after 5 s it is
  * cut off where the runtime can (Node with `ws`, Bun). About clocks, see {@link concurrency}.
  *
  * `onMessage` gets messages in the order in which they came. While the store is asked about `allMessages`, at most 64 of one
@@ -74,7 +79,7 @@ const TOKENS = /^[\w!#$%&'*+.^`|~-]+(?:[ \t]*,[ \t]*[\w!#$%&'*+.^`|~-]+)*$/
  * @example
  * import { socketLimits } from 'hinoban/sockets'
  *
- * const sockets = socketLimits({ limit: 5, messages: { quota: 20, periodSeconds: 1 }, allMessages: { quota: 100, periodSeconds: 1 } })
+ * const sockets = socketLimits({ limit: 5, messages: { quota: 5, periodSeconds: 1 }, allMessages: { quota: 100, periodSeconds: 1 } })
  * api.get('/ws', sockets(upgradeWebSocket, (c) => ({ onMessage: (event, ws) => ws.send(`echo ${event.data}`) })))
  */
 export function socketLimits(options: SocketLimitsOptions): LimitedUpgrade {
@@ -89,13 +94,18 @@ export function socketLimits(options: SocketLimitsOptions): LimitedUpgrade {
     const step = (kit: Kit, c: Context): StepAnswer => {
       if (kit.header('upgrade')?.toLowerCase() !== 'websocket') return undefined
       if (!isHandshake(kit)) return refuseHandshake(kit)
-      const partition = slotPartition(subjectOf(owner, kit, c, by, ipv6Prefix))
+      const partition = slotPartition(subjectOf(owner, kit, c, by, ipv6Prefix), limit)
       const store = boundedStore(kit.store(owner, options.store))
       const slots = { store, clock: kit.base.clock, partition, name, limit, clocks }
       const lease = takeSlot(slots, Math.min(HANDSHAKE_MS, leaseMs))
       const settings: SocketSettings = { name, leaseMs, store, rate, shared }
-      const go = (taken: Lease | null): StepAnswer =>
-        taken === null ? refuseSocket(kit, name, limit) : open(kit, c, taken, settings)
+      const go = (taken: Lease | null): StepAnswer => {
+        if (taken === null) return refuseSocket(kit, name, limit)
+        if (!kit.isAnswered) return open(kit, c, taken, settings)
+        // Answered meanwhile by what stands before: no socket comes of it.
+        releaseLater(kit, c, taken)
+        return undefined
+      }
       return isPending(lease) ? lease.then(go) : go(lease)
     }
     const open = async (
@@ -140,6 +150,8 @@ function isHandshake(kit: Kit): boolean {
   if (kit.method !== 'GET' || (protocols !== null && !TOKENS.test(protocols))) return false
   // On Workers the runtime has shaken hands by now, and a request of one Worker to another carries no key.
   if (!kit.base.platform.sharesRequests) return true
+  const tokens = kit.header('connection')?.toLowerCase().split(',') ?? []
+  if (!tokens.some((token) => token.trim() === 'upgrade')) return false
   return SOCKET_KEY.test(kit.header('sec-websocket-key') ?? '') && kit.header('sec-websocket-version') === '13'
 }
 

@@ -151,6 +151,17 @@ export function cloudflareCases({ OBJECT, KV, LIMITER }: Bindings): readonly Cas
         assert.equal(sockets.accept(new Request('http://localhost/'), 'alice').status, 400)
       },
     }),
+    ...cases('durable object > hibernatingSockets()', {
+      'admits nothing of a socket that is being closed, also when it slept meanwhile': () => {
+        const ctx = { getTags: () => ['hinoban:alice'], getWebSockets: () => [] } as unknown as DurableObjectState
+        const states = [WebSocket.OPEN, WebSocket.CLOSING, WebSocket.CLOSED]
+        // An object that has just woken up knows nothing of the socket but what it says itself.
+        const admitted = states.map((readyState) =>
+          hibernatingSockets(ctx, { limit: 1 }).admits({ readyState } as unknown as WebSocket),
+        )
+        assert.deepEqual(admitted, [true, false, false])
+      },
+    }),
     ...cases('durable object >', {
       'of 200 calls at once to one object exactly 100 are admitted, in each of 5 rounds': async () => {
         const store = openObject(OBJECT, { now: () => START })

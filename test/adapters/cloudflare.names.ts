@@ -22,6 +22,9 @@ export const cloudflareNames: readonly { readonly name: string }[] = [
   {
     name: 'durable object > hibernatingSockets() throws for a setting that is wrong, naming it, for nobody, and for a tag that counts for others',
   },
+  {
+    name: 'durable object > hibernatingSockets() admits nothing of a socket that is being closed, also when it slept meanwhile',
+  },
   { name: 'durable object > of 200 calls at once to one object exactly 100 are admitted, in each of 5 rounds' },
   { name: 'durable object > one order explains every answer of 1,000 mixed calls by 8 callers' },
   { name: 'kv > kvStore() keeps the instant in the value and lets KV collect an hour late' },

@@ -1,5 +1,6 @@
 import { strict as assert } from 'node:assert'
 import type { Context } from 'hono'
+import { timeout } from 'hono/timeout'
 import { apiKeys } from '../../src/auth/api-keys.ts'
 import { digestApiKey } from '../../src/auth/key-format.ts'
 import { authenticate } from '../../src/auth/middleware.ts'
@@ -18,11 +19,12 @@ type Handler = (c: Context) => Response | Promise<Response>
 
 function setUp(handler: Handler, limit: Partial<ConcurrencyOptions> = {}, options: Partial<SecurityOptions> = {}) {
   const made = secured(options)
+  const slots = limit.limit ?? 2
   made.app.all('/*', concurrency({ limit: 2, by: 'address', name: 'runs', ...limit }), handler)
   const ask = async (init: RequestInit = {}, ip = '203.0.113.9') => made.app.request('/', init, peer(ip))
   const held = async (): Promise<number> => {
     let count = 0
-    for (const partition of ['lease::address:203.0.113.9', 'lease::everyone:'])
+    for (const partition of [`lease:${slots}::address:203.0.113.9`, `lease:${slots}::everyone:`])
       count += (await (options.store ?? made.store).list(partition, '', null)).entries.length
     return count
   }
@@ -151,7 +153,7 @@ export const concurrencyCases: readonly Case[] = [
       const tap = new Tap()
       const { app } = secured()
       const records = TEST_KEYS.map((key, i) => ({ id: `user-${i}`, digest: digestApiKey(key), scopes: [] }))
-      app.use(authenticate(apiKeys({ keys: records }))).all('/*', concurrency({ limit: 1 }), tap.handler)
+      app.use(authenticate(apiKeys({ keys: records }))).all('/*', concurrency({ limit: 1, name: 'runs' }), tap.handler)
       const ask = (key: string, ip: string) =>
         app.request('/', { headers: { authorization: `Bearer ${key}` } }, peer(ip))
       const open = [await ask(TEST_KEYS[0], '203.0.113.1'), await ask(TEST_KEYS[1], '203.0.113.1')]
@@ -165,7 +167,7 @@ export const concurrencyCases: readonly Case[] = [
     'by principal where nobody is asked who they are is a fault, and no handler runs': async () => {
       let handled = 0
       const { app } = secured()
-      app.all('/*', concurrency({ limit: 1 }), (c) => c.text(`${++handled}`))
+      app.all('/*', concurrency({ limit: 1, name: 'runs' }), (c) => c.text(`${++handled}`))
       assert.equal((await quietly(() => app.request('/'))).status, 500)
       assert.equal(handled, 0)
     },
@@ -183,19 +185,48 @@ export const concurrencyCases: readonly Case[] = [
         assert.equal(await held(), 0)
       }
     },
-    'limiters of one name share their slots, of two names they do not': async () => {
+    'a slot that comes after a time-out has answered is given back, and no handler runs': async () => {
+      for (const isLateAlready of [false, true]) {
+        const clock = new StoppedClock()
+        const gate = Promise.withResolvers<void>()
+        const store = inner(memoryStore({ clock }))
+        const swap: AtomicStore['swap'] = async (...args) => {
+          if (!isLateAlready) await gate.promise
+          return store.swap(...args)
+        }
+        const { app, platform } = secured({ clock, store: { ...store, swap, deadlineMs: 1000 } })
+        let handled = 0
+        app.use(timeout(10))
+        app.use(async (_c, next) => {
+          if (isLateAlready) await gate.promise
+          await next()
+        })
+        app.get('/', concurrency({ limit: 1, by: 'everyone', name: 'runs' }), (c) => c.text(`${++handled}`))
+        const answer = await app.request('/')
+        assert.equal(answer.status, 504)
+        await answer.text()
+        gate.resolve()
+        await new Promise((resolve) => setTimeout(resolve, 5))
+        await platform.settled()
+        assert.equal(handled, 0)
+        assert.deepEqual((await store.list('lease:1::everyone:', '', null)).entries, [])
+      }
+    },
+    'limiters of one name share their slots, of two names or limits they do not': async () => {
       const tap = new Tap()
       const { app } = secured()
-      for (const [path, name] of [
-        ['/a', 'x'],
-        ['/b', 'x'],
-        ['/c', 'y'],
+      for (const [path, name, limit] of [
+        ['/a', 'x', 1],
+        ['/b', 'x', 1],
+        ['/c', 'y', 1],
+        ['/d', 'x', 3],
       ] as const)
-        app.get(path, concurrency({ limit: 1, by: 'everyone', name }), tap.handler)
-      const open = [await app.request('/a'), await app.request('/b'), await app.request('/c')]
+        app.get(path, concurrency({ limit, by: 'everyone', name }), tap.handler)
+      const open: Response[] = []
+      for (const path of ['/a', '/b', '/c', '/d', '/d', '/d', '/d', '/a']) open.push(await app.request(path))
       assert.deepEqual(
         open.map(({ status }) => status),
-        [200, 429, 200],
+        [200, 429, 200, 200, 200, 200, 429, 429],
       )
       for (const one of open) await one.body!.cancel()
     },
@@ -214,7 +245,7 @@ export const concurrencyCases: readonly Case[] = [
         const { ask, events, platform } = setUp(handler, limit, { clock: systemClock, store })
         const answer = ask()
         if (!isLate) await answer
-        const key = { partition: 'lease::everyone:', name: 'runs/0' }
+        const key = { partition: 'lease:1::everyone:', name: 'runs/0' }
         store.delete(key)
         assert.notEqual(store.swap(key, null, 'of another', null), null)
         // Until the renewal: an event of a request that is not answered waits for it.
@@ -286,10 +317,12 @@ export const concurrencyCases: readonly Case[] = [
         [/leaseSeconds must/, { leaseSeconds: 3601 }],
         [/name must/, { name: 'a"b' }],
         [/name must/, { name: '' }],
+        [/name must/, { name: undefined as never }],
         [/ipv6Prefix must/, { ipv6Prefix: 0 }],
         [/by must/, { by: 'users' as never }],
       ]
-      for (const [message, options] of bad) assert.throws(() => concurrency({ limit: 1, ...options }), message)
+      for (const [message, options] of bad)
+        assert.throws(() => concurrency({ limit: 1, name: 'runs', ...options }), message)
     },
     'the longest name and a principal of any length fit into the store': async () => {
       const { ask, held } = setUp((c) => c.text('done'), {

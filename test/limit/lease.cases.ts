@@ -1,7 +1,14 @@
 import { strict as assert } from 'node:assert'
 import { ClockCheck, type Lease, type Slots, slotPartition, takeSlot } from '../../src/limit/lease.ts'
 import { keepLease, type LeaseLoss } from '../../src/limit/lease-keeper.ts'
-import { type AtomicStore, type Awaitable, isPending, type Page, StoreOutage } from '../../src/store/contract.ts'
+import {
+  type AtomicStore,
+  type Awaitable,
+  isPending,
+  type Listed,
+  type Page,
+  StoreOutage,
+} from '../../src/store/contract.ts'
 import { memoryStore } from '../../src/store/memory.ts'
 import { type Case, cases, waitingCases } from '../cases.ts'
 import { StoppedClock } from '../support/fixtures.ts'
@@ -242,10 +249,69 @@ const onStoppedClock: readonly Case[] = cases('LIM-5', {
     ] as const
     for (const [partition, within] of subjects) {
       for (const name of ['chats', 'chats/0', '0']) {
-        const slots = { store, clock, partition: slotPartition({ partition, within }), name, limit: 1 }
+        const slots = { store, clock, partition: slotPartition({ partition, within }, 1), name, limit: 1 }
         assert.notEqual(await takeSlot({ ...slots, clocks: new ClockCheck() }, LEASE_MS), null, `${partition} ${name}`)
       }
     }
+  },
+  'a crowd for a few slots finds them all, and asks the store no more than a few times each': async () => {
+    const { take, store, calls } = counting(200)
+    const leases = await Promise.all(Array.from({ length: 300 }, () => take()))
+    assert.equal(held(leases).length, 200)
+    const { swap, list } = calls
+assert.ok(swap < 1200 && list < 900, `${swap} swaps and ${list} lists`)
+    assert.equal(new Set((await everyRecord(store)).map(({ value }) => value)).size, 200)
+  },
+  'a flood of a client whose slots are all taken costs one search in 150 ms': async () => {
+    for (const limit of [1, 250]) {
+      const { take, calls, clock } = counting(limit)
+      for (let i = 0; i < limit; i++) assert.notEqual(await take(), null)
+      const before = calls.swap + calls.list
+      for (let i = 0; i < 1000; i++) assert.equal(await take(), null)
+      const search = calls.swap + calls.list - before
+      assert.ok(search <= 4, `${search}`)
+      clock.advance(150)
+      for (let i = 0; i < 1000; i++) assert.equal(await take(), null)
+      assert.equal(calls.swap + calls.list - before, 2 * search)
+    }
+  },
+  'a slot that this process gives back during a flood is free at once, one of another process 150 ms later':
+    async () => {
+      for (const limit of [1, 3]) {
+        const { take, clock, store } = setUp(limit)
+        const leases: Lease[] = []
+        for (let i = 0; i < limit; i++) leases.push((await take())!)
+        assert.equal(await take(), null)
+        await leases[0]!.release()
+        leases[0] = (await take())!
+        assert.equal(await take(), null)
+        const { partition, name } = { partition: 'lease::principal:a', name: 'chats' }
+        for (let slot = 0; slot < limit; slot++) await store.delete({ partition, name: `${name}/${slot}` })
+        clock.advance(149)
+        assert.equal(await take(), null)
+        clock.advance(1)
+        assert.notEqual(await take(), null)
+      }
+    },
+  'a slot given back while a search is under way is not taken for taken afterwards': async () => {
+    const gate = Promise.withResolvers<void>()
+    let isHeld = false
+    const { take } = setUp(1, (store) => ({
+      ...forwarded(store),
+      list: async (...args) => {
+        const page = await store.list(...args)
+        if (isHeld) await gate.promise
+        return page
+      },
+    }))
+    const first = await take()
+    isHeld = true
+    const second = take()
+    await sleep(1)
+    await first!.release()
+    gate.resolve()
+    assert.equal(await second, null)
+    assert.notEqual(await take(), null)
   },
   'a store that answers at once gives and takes a slot without a promise': () => {
     const clock = new StoppedClock()
@@ -280,6 +346,20 @@ const inRealTime: readonly Case[] = waitingCases('LIM-5', {
     await sleep(800)
     assert.deepEqual(losses, ['lost'])
   },
+  'a clock set forward past the lease, as after a sleep, loses none that the store can renew': async () => {
+    let aheadMs = 0
+    const clock = { now: () => Date.now() + aheadMs }
+    const store = slow(forwarded(memoryStore({ clock })))
+    const slots: Slots = { store, clock, partition: 'p', name: 'n', limit: 1, clocks: new ClockCheck() }
+    const lease = await takeSlot(slots, 600)
+    const losses: LeaseLoss[] = []
+    const stop = keepLease(lease!, { ...watcher(600, losses), clock })
+    aheadMs = 3_600_000
+    await sleep(700)
+    assert.deepEqual(losses, [])
+    assert.equal(await takeSlot(slots, 600), null)
+    stop()
+  },
   'a kept lease outlives a short outage, a long or silent one ends it when the lease ends': async () => {
     const short = keepThrough({ leaseMs: 2400, downMs: 1000, untilMs: 2600, hangs: false })
     const long = keepThrough({ leaseMs: 900, downMs: 1500, untilMs: 1500, hangs: false })
@@ -293,6 +373,37 @@ const inRealTime: readonly Case[] = waitingCases('LIM-5', {
 })
 
 export const leaseCases: readonly Case[] = [...onStoppedClock, ...inRealTime]
+
+/** A bench whose store answers a moment later, and counts what it is asked. */
+function counting(limit: number) {
+  const calls = { swap: 0, list: 0 }
+  const bench = setUp(limit, (store) => {
+    const later = slow(forwarded(store))
+    return {
+      ...later,
+      swap: (...args) => {
+        calls.swap += 1
+        return later.swap(...args)
+      },
+      list: (...args) => {
+        calls.list += 1
+        return later.list(...args)
+      },
+    }
+  })
+  return { ...bench, calls }
+}
+
+async function everyRecord(store: AtomicStore) {
+  const entries: Listed[] = []
+  let cursor: string | null = null
+  do {
+    const page: Page = await store.list('lease::principal:a', '', cursor)
+    entries.push(...page.entries)
+    cursor = page.cursor
+  } while (cursor !== null)
+  return entries
+}
 
 function setUpReal(limit: number, wrap: (store: AtomicStore) => AtomicStore = (store) => store) {
   const clock = { now: () => Date.now() }

@@ -1,5 +1,6 @@
 import { strict as assert } from 'node:assert'
 import type { Context, MiddlewareHandler } from 'hono'
+import { timeout } from 'hono/timeout'
 import type { UpgradeWebSocket, WSEvents } from 'hono/ws'
 import { systemClock } from '../../src/clock.ts'
 import { type LimitedEvents, type SocketLimitsOptions, socketLimits } from '../../src/limit/socket-middleware.ts'
@@ -11,7 +12,7 @@ import { peer, quietly, type Secured, StoppedClock, secured } from '../support/f
 
 const HANDSHAKE = {
   upgrade: 'websocket',
-  connection: 'upgrade',
+  connection: 'keep-alive, Upgrade',
   'sec-websocket-key': 'dGhlIHNhbXBsZSBub25jZQ==',
   'sec-websocket-version': '13',
 }
@@ -19,7 +20,7 @@ const HANDSHAKE = {
 /** The server's end of a WebSocket, without a wire: the test plays the client. */
 class FakeSocket {
   readonly closes: [code: number | undefined, reason: string | undefined][] = []
-  readonly raw = null
+  raw: unknown = null
   readonly url = null
   readonly protocol = null
   binaryType = 'arraybuffer' as const
@@ -46,6 +47,30 @@ class FakeSocket {
   }
   fail(): void {
     this.#events.onError?.(new Event('error'), this as never)
+  }
+}
+
+/** The runtime's own socket, as of `ws`. */
+class PingedSocket {
+  pings = 0
+  ended = 0
+  gone: () => void = () => undefined
+  readonly #answers: boolean
+  #heard: () => void = () => undefined
+  constructor(answers: boolean) {
+    this.#answers = answers
+  }
+  on(event: string, listener: () => void): void {
+    assert.equal(event, 'pong')
+    this.#heard = listener
+  }
+  ping(): void {
+    this.pings += 1
+    if (this.#answers) this.#heard()
+  }
+  terminate(): void {
+    this.ended += 1
+    this.gone()
   }
 }
 
@@ -94,7 +119,11 @@ function setUp(
     return socket
   }
   const held = async (): Promise<number> => {
-    const { entries } = await (options.store ?? made.store).list('lease::address:203.0.113.9', '', null)
+    const { entries } = await (options.store ?? made.store).list(
+      `lease:${limits.limit ?? 5}::address:203.0.113.9`,
+      '',
+      null,
+    )
     return entries.length
   }
   return { ...made, sockets, heard, ask, open, held }
@@ -150,6 +179,8 @@ export const socketsCases: readonly Case[] = [
         { 'sec-websocket-key': '' },
         { 'sec-websocket-version': '7' },
         { 'sec-websocket-protocol': 'a,,b' },
+        { connection: 'keep-alive' },
+        { connection: '' },
       ]
       for (const change of bad) {
         const answer = await bench.ask({ ...HANDSHAKE, ...change })
@@ -198,6 +229,36 @@ export const socketsCases: readonly Case[] = [
         socket.leave()
         assert.deepEqual(bench.heard, ['open', 'close'])
       },
+    'a slot that comes after a time-out has answered is given back, and nothing is upgraded': async () => {
+      const gate = Promise.withResolvers<void>()
+      const clock = new StoppedClock()
+      const store = storeWith(
+        (working) => ({
+          deadlineMs: 1000,
+          swap: async (...args) => {
+            await gate.promise
+            return working.swap(...args)
+          },
+        }),
+        memoryStore({ clock }),
+      )
+      const { app, platform } = secured({ clock, store })
+      let upgraded = 0
+      const upgrade = (() => () => new Response(`${++upgraded}`)) as unknown as UpgradeWebSocket
+      app.get(
+        '/ws',
+        timeout(10),
+        socketLimits({ limit: 1, by: 'everyone' })(upgrade, () => ({})),
+      )
+      const answer = await app.request('/ws', { headers: HANDSHAKE })
+      assert.equal(answer.status, 504)
+      await answer.text()
+      gate.resolve()
+      await sleep(5)
+      await platform.settled()
+      assert.equal(upgraded, 0)
+      assert.deepEqual((await store.list('lease:1::everyone:', '', null)).entries, [])
+    },
     'the handlers of an app hear all, in order, and what they throw ends nothing': async () => {
       const bench = setUp({ allMessages: { quota: 100, periodSeconds: 1 } }, {}, (heard) => ({
         onMessage: (event) => {
@@ -331,11 +392,45 @@ export const socketsCases: readonly Case[] = [
     },
   }),
   ...waitingCases('LIM-5', {
+    'a peer that vanished without a word is cut off after a lease of unanswered pings, one that answers lives on':
+      async () => {
+        const bench = setUp({ limit: 2, leaseSeconds: 1 }, real(memoryStore()))
+        const vanished = new PingedSocket(false)
+        const living = new PingedSocket(true)
+        for (const raw of [vanished, living]) {
+          await bench.ask()
+          const socket = bench.sockets.at(-1)!
+          socket.raw = raw
+          raw.gone = () => socket.leave()
+          socket.open()
+        }
+        assert.equal((await bench.ask()).status, 429)
+        await sleep(1900)
+        assert.deepEqual([vanished.ended, living.ended], [1, 0])
+        assert.ok(living.pings > 3, `${living.pings}`)
+        assert.equal(await bench.held(), 1)
+        for (const socket of bench.sockets) socket.leave()
+      },
+    'a peer that sends lives, whether it answers pings or not': async () => {
+      const bench = setUp({ limit: 1, leaseSeconds: 1 }, real(memoryStore()))
+      await bench.ask()
+      const [socket] = bench.sockets
+      const raw = new PingedSocket(false)
+      socket!.raw = raw
+      socket!.open()
+      for (let i = 0; i < 19; i++) {
+        await sleep(100)
+        socket!.say('still here')
+      }
+      assert.equal(raw.ended, 0)
+      assert.ok(raw.pings > 3, `${raw.pings}`)
+      socket!.leave()
+    },
     'a socket whose slot another took is closed': async () => {
       const store = memoryStore()
       const bench = setUp({ limit: 1, leaseSeconds: 1 }, real(store))
       const socket = await bench.open()
-      const key = { partition: 'lease::address:203.0.113.9', name: 'ws/0' }
+      const key = { partition: 'lease:1::address:203.0.113.9', name: 'ws/0' }
       store.delete(key)
       assert.notEqual(store.swap(key, null, 'of another', null), null)
       await sleep(600)
@@ -376,7 +471,7 @@ export const socketsCases: readonly Case[] = [
           () => Object.defineProperty(new Response(), 'webSocket', { value: {} }),
         )
         await bench.ask()
-        const key = { partition: 'lease::address:203.0.113.9', name: 'ws/0' }
+        const key = { partition: 'lease:1::address:203.0.113.9', name: 'ws/0' }
         assert.notEqual(store.get(key), null)
         store.delete(key)
         assert.notEqual(store.swap(key, null, 'of another', null), null)

@@ -135,6 +135,27 @@ describe.concurrent.each(SOCKET_RUNTIMES)('%s > LIM-5', (runtime) => {
   })
 })
 
+describe.concurrent('node > LIM-5', () => {
+  test('a peer that vanished is cut off, as it answers no ping, and its slot is free; one that answers lives on', async () => {
+    const server = await startSockets('node', { CLOCK: 'running', LEASE_SECONDS: '1' })
+    try {
+      const living: Line[] = []
+      for (let i = 0; i < 4; i++) living.push(await mustDial(server.port, server.alice))
+      // Shaken by hand: nobody reads what comes, so no ping is answered.
+      const { socket, status } = await shake(server.port, server.alice)
+      expect(status).toBe(101)
+      const ended = new Promise((resolve) => socket.once('close', resolve))
+      expect(await dial(server.port, server.alice)).toBe(429)
+      await ended
+      living.push((await dialUntilOpen(server.port, server.alice, 2000)).line)
+      for (const line of living) expect(line.socket.readyState).toBe(line.socket.OPEN)
+      await Promise.all(living.map((line) => line.close()))
+    } finally {
+      await server.kill()
+    }
+  }, 30_000)
+})
+
 describe.concurrent.each(['node', 'bun'] as const)('%s > LIM-5', (runtime) => {
   test('a flooder that ignores the close is cut off, and its slot is free', async () => {
     const server = await startSockets(runtime)

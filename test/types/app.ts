@@ -37,7 +37,9 @@ const api = new Hono()
     input.other
     return c.json({ reply: input.message, from: c.var.principal.key }, 200)
   })
-  .post('/slow', concurrency({ limit: 3, by: ['principal', 'route'] }), (c) => c.json({ slow: true }, 200))
+  .post('/slow', concurrency({ limit: 3, name: 'slow', by: ['principal', 'route'] }), (c) =>
+    c.json({ slow: true }, 200),
+  )
   .get(
     '/ws',
     sockets(upgradeWebSocket, (c) => ({

@@ -49,22 +49,16 @@ export function concurrency(options: ConcurrencyOptions): MiddlewareHandler<Env>
   const { limit, name, leaseMs, by, ipv6Prefix } = checkSlots(owner, options)
   const clocks = new ClockCheck()
   return layer(owner, options, (kit, c) => {
-    if (kit.isAnswered) return undefined
     const partition = slotPartition(subjectOf(owner, kit, c, by, ipv6Prefix), limit)
     const store = boundedStore(kit.store(owner, options.store))
     const lease = takeSlot({ store, clock: kit.base.clock, partition, name, limit, clocks }, leaseMs)
-    const go = (taken: Lease | null): Response | undefined => {
-      if (taken === null) return refuse(kit, name, limit)
-      // Answered meanwhile by what stands before: nothing runs under this slot.
-      if (kit.isAnswered) releaseLater(kit, c, taken)
-      else hold(kit, c, taken, name, leaseMs)
-      return undefined
-    }
+    const go = (taken: Lease | null): Response | undefined =>
+      taken === null ? refuse(kit, name, limit) : void hold(kit, c, taken, name, leaseMs)
     return isPending(lease) ? lease.then(go) : go(lease)
   })
 }
 
-/** Keeps the slot until the request has ended. */
+/** Keeps the slot until the request has ended, which may be by now: then it is given back at once. */
 function hold(kit: Kit, c: Context, lease: Lease, name: string, leaseMs: number): void {
   const stop = keepLease(lease, {
     clock: kit.base.clock,

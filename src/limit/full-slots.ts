@@ -37,9 +37,13 @@ export class FullSlots {
     return search
   }
 
-  /** The search found none free. @param endsAt when the first lease that it saw ends, unless it is renewed */
-  foundFull(subject: string, search: Search, now: number, endsAt: number): void {
-    if (this.#searches.get(subject) === search) search.untilMs = Math.min(now + REMEMBERED_MS, endsAt)
+  /**
+   * The search found none free. One that was forgotten meanwhile changes nothing.
+   *
+   * @param endsAt when the first lease that it saw ends, unless it is renewed
+   */
+  foundFull(search: Search, now: number, endsAt: number): void {
+    search.untilMs = Math.min(now + REMEMBERED_MS, endsAt)
   }
 
   /** A slot was given back. */

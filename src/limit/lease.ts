@@ -70,7 +70,7 @@ async function searchSlot(slots: Slots, full: FullSlots, owner: string, forMs: n
     const search = full.begin(subject)
     const { free, endsAt } = await look(slots)
     if (free.length === 0) {
-      full.foundFull(subject, search, slots.clock.now(), endsAt)
+      full.foundFull(search, slots.clock.now(), endsAt)
       return null
     }
     for (const slot of free.slice(0, TRIES)) {

@@ -69,7 +69,6 @@ export function queue(options: QueueOptions): MiddlewareHandler<Env> {
     places ??= new KeyedQueue(maxRunning, maxWaiting, platform.sharesRequests ? undefined : KILLED_AFTER_MS)
     const { partition, within } = subjectOf('queue()', kit, c, by, ipv6Prefix)
     const key = JSON.stringify([partition, within])
-    if (kit.isAnswered) return undefined
     const run = (place: Place): undefined => {
       placed.add(c)
       leaveAtEnd(kit, c, places!, place)
@@ -121,10 +120,7 @@ function waitForPlace(
       kit.onAnswer(gone)
       const place = await end.promise
       if (typeof place === 'string') return refuse(kit, places, key, place === 'late' ? 'queue_timeout' : null)
-      if (!kit.isAnswered) return run(place)
-      // Called and answered at once.
-      places.leave(place, kit.base.clock.now())
-      return undefined
+      return run(place)
     } finally {
       clearTimeout(timer)
       signal.removeEventListener('abort', gone)

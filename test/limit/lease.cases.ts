@@ -259,7 +259,7 @@ const onStoppedClock: readonly Case[] = cases('LIM-5', {
     const leases = await Promise.all(Array.from({ length: 300 }, () => take()))
     assert.equal(held(leases).length, 200)
     const { swap, list } = calls
-assert.ok(swap < 1200 && list < 900, `${swap} swaps and ${list} lists`)
+    assert.ok(swap < 1200 && list < 900, `${swap} swaps and ${list} lists`)
     assert.equal(new Set((await everyRecord(store)).map(({ value }) => value)).size, 200)
   },
   'a flood of a client whose slots are all taken costs one search in 150 ms': async () => {
@@ -293,6 +293,14 @@ assert.ok(swap < 1200 && list < 900, `${swap} swaps and ${list} lists`)
         assert.notEqual(await take(), null)
       }
     },
+  'a clock that is set back while all slots are taken keeps nobody out': async () => {
+    const { take, clock, store } = setUp(1)
+    await take()
+    assert.equal(await take(), null)
+    clock.advance(-3_600_000)
+    await store.delete({ partition: 'lease::principal:a', name: 'chats/0' })
+    assert.notEqual(await take(), null)
+  },
   'a slot given back while a search is under way is not taken for taken afterwards': async () => {
     const gate = Promise.withResolvers<void>()
     let isHeld = false

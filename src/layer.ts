@@ -135,18 +135,19 @@ function tellOutcome(c: Context, kit: Kit): void {
   const failed = status >= 500
   kit.answered(failed)
   if (!kit.endIsAwaited || status === 101) return
-  if (!c.res.body || BODILESS.includes(status)) {
-    kit.ended(failed ? 'failed' : 'complete')
-    return
-  }
   try {
+    // On Node to look at a body that was sent (a time-out stands before) throws, too.
+    if (!c.res.body || BODILESS.includes(status)) {
+      kit.ended(failed ? 'failed' : 'complete')
+      return
+    }
     const told = tellingEnd(c.res, kit.method === 'HEAD', kit.abortSignal, failed, (how) => kit.ended(how))
     if (told.response !== c.res) replaceResponse(c, told.response)
     if (told.breakOff) kit.sending(told.breakOff)
   } catch (error) {
+    kit.ended('failed')
     replaceResponse(c, kit.refuse(kit.fault(error).refusal))
     writeHeaders(c, kit.pendingHeaders)
-    kit.ended('failed')
   }
 }
 

@@ -157,6 +157,7 @@ export class Kit implements Exchange {
   readonly #request: Request
   readonly #headers: PendingHeader[] = []
   readonly #limits: LimitState[] = []
+  readonly #onWait: ((waits: boolean) => void)[] = []
   readonly #onAnswer: ((failed: boolean) => void)[] = []
   readonly #onEnd: ((how: Ending) => void)[] = []
   /** Whether the request failed, null until that is known. */
@@ -194,6 +195,17 @@ export class Kit implements Exchange {
     this.#headers.push({ name, value, how })
     // The outer kit writes last: what stands nearer to the handler must be its last word.
     this.#outer?.respond(name, value, how)
+  }
+
+  /** Has `listener` told when the request begins to wait in a line of its own, and when it waits no longer. */
+  onWait(listener: (waits: boolean) => void): void {
+    this.#onWait.push(listener)
+  }
+
+  /** The request waits in a line, or no longer: tells the listeners, of the outer kits as well. */
+  waits(waits: boolean): void {
+    for (const listener of this.#onWait) this.#tell(() => listener(waits))
+    this.#outer?.waits(waits)
   }
 
   /** Whether the answer is known, though a layer or handler may still be at work for it (behind a time-out, say). */

@@ -1,31 +1,45 @@
 import { Durations } from './durations.ts'
 
 /** The least that is let in at once, however slow it is. */
-export const MIN_LIMIT = 4
-/** The most that is ever let in at once. */
-export const MAX_LIMIT = 10_000
-/** What is let in at once while nothing was measured. */
-export const FIRST_LIMIT = 100
+export const MIN_LIMIT = 5
 /** Places above the limit for the privileged, where the limit itself is less. */
 const LEAST_RESERVE = 10
-/** What is not answered after so long tells nothing of load: it waits for something, or will never be answered. */
-const FORGOTTEN_AFTER_MS = 60_000
-/** The share of the limit from which on it is in use. */
-const IN_USE = 0.8
-/** By slowness: below the first the limit grows, above the last it falls, to where the second is expected. */
-const GROWS_BELOW = 1.2
-const FALLS_TO = 1.3
-const FALLS_ABOVE = 1.5
-/** The share of a fall that durations must follow for the load to be their cause. */
-const FOLLOWS = 0.35
-/** A turn of the event loop that takes this long is as slow as what takes {@link FALLS_ABOVE} times the usual. */
+/** It judges after so long, once as many samples are there; later than that it begins anew. */
+const WINDOW_MS = 100
+const WINDOW_SAMPLES = 16
+const STALE_MS = 10_000
+/** What takes so many times the usual is slow. */
+const SLOW = 2
+/** What a server answers first is what is quick: so shortly after its first request only what takes three times that is slow. */
+const YOUNG_FOR_MS = 3000
+const YOUNG_FACTOR = 3
+/** Turns of the event loop are slow from this mean on, if they fill most of so long a time and answer several requests each. */
 const SLOW_TURN_MS = 15
-/** For how long each turn must be slow to be a sign of load although the limit is not in use. */
-const SLOW_FOR_MS = 200
-/** How often usual durations are probed for while the limit is in use. */
-const PROBE_EVERY_MS = 10_000
-/** A probe takes at most this share of the time. */
-const PROBE_SHARE = 0.1
+const BUSY_SHARE = 0.8
+const BUSY_MS = 200
+const LEAST_TURNS = 3
+const REQUESTS_PER_TURN = 2
+/** More comes than is answered if it is more by this share, and by so many standard deviations of what chance does. */
+const GROWS_BY = 0.05
+const DEVIATIONS = 4
+const SPAN_MS = 10_000
+/** By slowness: a limit grows below, and a limit that fell to half is kept only if slowness fell to this share as well. */
+const GROWS_BELOW = 0.8
+const FOLLOWS = 0.8
+/** Without a refusal for so long, or three times what a request takes, there is no limit any more. */
+const QUIET_MS = 1000
+/** For so long after a limit that was of no use there is none. */
+const DISTRUST_MS = 10_000
+/** A limit at its least, with requests still slow, is of no use after so long. */
+const AT_LEAST_MS = 10_000
+/** A limit that could not be judged for so long, or twice what a request takes, grows. */
+const UNDECIDED_MS = 2000
+const LONGEST_UNDECIDED_MS = 10_000
+/** What is in for so long, and ten times longer than what is answered, waits for something else than this server. */
+const STUCK_MS = 1000
+const STUCK_TIMES = 10
+/** How many requests the mean follows. */
+const MEMORY = 64
 
 /** A request that was let in. */
 export interface Admission {
@@ -40,50 +54,56 @@ export interface Answered {
   readonly kind: string
 }
 
-/** A fall of the limit that is watched: if durations do not follow it, the load is not their cause. */
-interface Trial {
-  readonly limit: number
-  readonly slowness: number
-  /** Since when the limit falls only to find usual durations, null if it falls because requests were slow. */
-  readonly probingSince: number | null
+/** A time over which more may have come than was answered. */
+interface Span {
+  readonly since: number
+  windows: number
+  entered: number
+  left: number
 }
 
 /**
- * How many requests may be in at once, found by measuring: as many as are answered in less than one and a half times what
- * their kind usually takes. It knows no time but what it is told, and lets nobody wait.
+ * How many requests may be in at once: any number until there is evidence that this server is overloaded. It knows no time
+ * but what it is told, and lets nobody wait. Evidence is either of
  *
- * - What is usual is learned while the limit is not in use.
- * - While it is in use, nothing can be learned so: each request waits for others. A probe then halves the limit or more,
- *   again and again, until durations no longer fall with it; those are usual. This takes at most a tenth of the time, and little of it
- *   with less let in than could be served.
- * - When requests are slow, the limit falls. If durations do not follow until it is half, something else made them slow:
- *   the limit returns, and those durations are usual from then on.
- * - Between two settings of the limit, as many must leave as were in before samples count: at first what is quick leaves, and
- *   what is slow does not.
+ * - slow turns of the event loop, one after the other, that answer several requests each: the server computes all the time;
+ * - requests that take far longer than their kind usually does, while more come than are answered: a line grows. That they
+ *   take longer is not enough, as what they ask may be slow; nor that many are in, as they may wait for something.
  *
- * After TCP Vegas and the limiters made after it, with two differences. Usual is a mean, not the least that was ever seen: a route
- * that answers now from a cache and now from a model would else always seem slow. And it is probed for, so that it
- * does not creep upwards under a load that lasts.
+ * The limit is then what was answered in a second by how long it usually takes. It falls while requests or turns are slow, and
+ * grows while they are not. It goes after a second without a refusal; and if slowness does not fall with it, load is
+ * not the cause: then it goes, and how long requests take now is usual. What cannot be judged is let in.
  */
 export class AdaptiveLimit {
   readonly #in = new Set<Admission>()
   /** How many of these have places above the limit. */
   #reserved = 0
   readonly #durations = new Durations()
-  #limit = FIRST_LIMIT
-  #inUse = false
-  /** The most that were in since samples are taken. */
-  #mostIn = 0
-  /** How many must leave before samples count. */
-  #unsettled = 0
-  #trial: Trial | null = null
-  /** When the last probe ended, null for never. */
-  #probedAt: number | null = null
-  #probeAfterMs = PROBE_EVERY_MS
-  /** Since when each turn of the event loop was slow, null if the last was not. */
-  #slowSince: number | null = null
+  #limit = Number.POSITIVE_INFINITY
+  /** Samples are of requests that came since. */
+  #setAt = Number.NEGATIVE_INFINITY
+  #refusedAt = 0
+  #distrustedAt = Number.NEGATIVE_INFINITY
+  #trial: { readonly limit: number; readonly slowness: number } | null = null
+  #span: Span | null = null
+  #firstAt: number | null = null
+  /** Since when the limit is at its least. */
+  #leastSince: number | null = null
+  /** How long a request took when none were slow, and how long of late, on average, ms. */
+  #usualMs = 0
+  #meanMs = 0
+  /** The window. */
+  #since = Number.NEGATIVE_INFINITY
+  #entered = 0
+  #left = 0
+  /** Turns that answered several requests. */
+  #turns = 0
+  #turnsMs = 0
+  /** Sums of the square of turns' duration, and of it by how many were in: what is long weighs more. */
+  #turnsSquared = 0
+  #insideByTurn = 0
 
-  /** How many may be in at once. */
+  /** How many may be in at once; Infinity without evidence. */
   get limit(): number {
     return Math.floor(this.#limit)
   }
@@ -105,20 +125,26 @@ export class AdaptiveLimit {
    * @param isPrivileged asked only above the limit, where such requests have as many places again
    */
   enter(now: number, isPrivileged: () => boolean): Admission | null {
+    if (this.#limit !== Number.POSITIVE_INFINITY) this.#review(now)
+    if (this.#in.size >= this.limit) this.#forget(now)
     const { limit } = this
-    if (this.#in.size >= limit) this.#forget(now)
     const isReserved = this.#in.size >= limit
-    if (isReserved && (this.#reserved >= Math.max(limit, LEAST_RESERVE) || !isPrivileged())) return null
-    const admission = { startedAt: now, isReserved }
-    this.#in.add(admission)
-    if (isReserved) this.#reserved += 1
-    const size = this.#in.size
-    this.#mostIn = Math.max(this.#mostIn, size)
-    if (!this.#inUse && size >= IN_USE * this.#limit) {
-      this.#inUse = true
-      this.#startOver(size)
+    if (isReserved && (this.#reserved >= Math.max(limit, LEAST_RESERVE) || !isPrivileged())) {
+      this.#refusedAt = now
+      return null
     }
-    return admission
+    if (isReserved) this.#refusedAt = now
+    return this.#admit(now, isReserved)
+  }
+
+  /** A request waits for something else than this server, in a line of its own: it counts no longer. */
+  pause(admission: Admission): void {
+    if (this.#drop(admission)) this.#left += 1
+  }
+
+  /** It waits no longer: it is in, however many are. */
+  resume(now: number): Admission {
+    return this.#admit(now, false)
   }
 
   /**
@@ -127,122 +153,145 @@ export class AdaptiveLimit {
    * @param turnMs how long the turn of the event loop took in which they were answered, 0 where that is not known
    */
   leave(answered: readonly Answered[], now: number, turnMs = 0): void {
-    let sampled = false
+    const learns = this.#limit === Number.POSITIVE_INFINITY
+    const inside = this.#in.size
+    let left = 0
     for (const { admission, kind } of answered) {
       if (!this.#drop(admission)) continue
+      left += 1
       const ms = now - admission.startedAt
-      if (!this.#inUse) this.#durations.learn(kind, ms)
-      else if (this.#unsettled > 0) this.#unsettled -= 1
-      else {
-        this.#durations.add(kind, ms, turnMs)
-        sampled = true
-      }
+      this.#meanMs += (Math.max(0, ms) - this.#meanMs) / MEMORY
+      if (admission.startedAt >= this.#setAt) this.#durations.add(kind, ms, now, learns)
     }
-    if (sampled) this.#durations.endTurn()
-    this.#noteTurn(turnMs, now)
-    if (this.#durations.isSure(this.#limit)) this.#decide(now)
+    this.#left += left
+    if (left >= REQUESTS_PER_TURN) {
+      this.#turns += 1
+      this.#turnsMs += turnMs
+      this.#turnsSquared += turnMs ** 2
+      this.#insideByTurn += inside * turnMs
+    }
+    const elapsed = now - this.#since
+    const isBusy = this.#turnsMs >= BUSY_SHARE * elapsed
+    const isLong = isBusy ? elapsed >= BUSY_MS && this.#turns >= LEAST_TURNS : elapsed >= WINDOW_MS
+    if (elapsed < 0 || (elapsed > STALE_MS && !isBusy)) this.#startOver(now)
+    else if (isLong && this.#durations.samples >= WINDOW_SAMPLES) {
+      this.#judge(now, elapsed, isBusy ? this.#turnsSquared / this.#turnsMs / SLOW_TURN_MS : 0)
+      this.#startOver(now)
+    }
   }
 
-  #decide(now: number): void {
-    const slowness = Math.max(this.#durations.slowness, (FALLS_ABOVE * this.#durations.turnMs) / SLOW_TURN_MS)
-    const trial = this.#trial
-    if (this.#mostIn < IN_USE * this.#limit) {
-      // Whoever pressed against the limit has gone.
-      this.#inUse = false
-      this.#set(Math.max(this.#limit, trial?.limit ?? 0))
-    } else if (trial !== null && this.#fellInVain(trial, slowness)) {
-      this.#adopt()
-      this.#set(trial.limit)
-      this.#endProbe(trial, now)
-    } else if (trial !== null && trial.probingSince !== null) {
-      this.#goOnProbing(trial, slowness, now)
-    } else if (this.#isProbeDue(now)) {
-      this.#fall(fallBy(slowness, 0.1, 0.5), { limit: this.#limit, slowness, probingSince: now })
-    } else if (slowness > FALLS_ABOVE && this.#limit > MIN_LIMIT) {
-      // One trial goes on until the limit is half: less would not tell what follows from what is chance.
-      const goesOn = trial !== null && this.#limit > trial.limit / 2
-      this.#fall(fallBy(slowness, 0.5, 0.75), goesOn ? trial : { limit: this.#limit, slowness, probingSince: null })
-    } else if (slowness > FALLS_ABOVE) {
-      // At the least limit, what takes long is usual.
-      this.#adopt()
-      this.#startOver(0)
-    } else {
+  #judge(now: number, elapsed: number, turnSlowness: number): void {
+    const slowness = this.#durations.slowness / SLOW
+    if (this.#limit !== Number.POSITIVE_INFINITY) {
+      this.#adjust(slowness, turnSlowness, now)
+      return
+    }
+    if (slowness <= 1) this.#usualMs += (this.#durations.totalMs / this.#durations.samples - this.#usualMs) / 4
+    const grows = this.#grows(slowness, now)
+    if (Math.abs(now - this.#distrustedAt) < DISTRUST_MS) return
+    if (turnSlowness > 1) this.#limitBy(this.#insideByTurn / this.#turnsMs, turnSlowness, now)
+    else if (grows) this.#limitBy(this.#durations.totalMs / elapsed, slowness, now)
+  }
+
+  /** Whether requests are slow, and for several windows more came than were answered. */
+  #grows(slowness: number, now: number): boolean {
+    const span = this.#span
+    this.#firstAt ??= now
+    const isSlow = slowness > (Math.abs(now - this.#firstAt) < YOUNG_FOR_MS ? YOUNG_FACTOR : 1)
+    // What became slow has answers missing until the first slow ones are there: that window tells nothing.
+    if (!isSlow || span === null || now - span.since > SPAN_MS) {
+      this.#span = !isSlow ? null : { since: now, windows: 0, entered: 0, left: 0 }
+      return false
+    }
+    span.windows += 1
+    span.entered += this.#entered
+    span.left += this.#left
+    // Nor do those in which only the quickest of what became slow are there.
+    const leastMs = Math.max(2 * this.#usualMs, this.#durations.totalMs / this.#durations.samples / 2)
+    if (span.windows < 2 || now - span.since < leastMs) return false
+    const surplus = span.entered - span.left
+    return (
+      surplus > DEVIATIONS * Math.sqrt(span.entered + span.left) &&
+      surplus > GROWS_BY * span.entered &&
+      this.#entered - this.#left > GROWS_BY * this.#entered
+    )
+  }
+
+  /** Sets a limit where there was none. */
+  #limitBy(inside: number, slowness: number, now: number): void {
+    this.#refusedAt = now
+    this.#trial = { limit: inside, slowness }
+    this.#set(inside / slowness, now)
+  }
+
+  #adjust(slowness: number, turnSlowness: number, now: number): void {
+    const worst = Math.max(slowness, turnSlowness)
+    if (worst <= 1) {
       this.#trial = null
-      if (slowness < GROWS_BELOW) this.#set(Math.max(this.#limit + 1, this.#limit * 1.25))
-      else this.#startOver(0)
+      if (worst < GROWS_BELOW) this.#set(this.#limit * 1.1 + 1, now)
+      return
     }
-  }
-
-  /** Whether the limit fell to half or less, and durations not with it. */
-  #fellInVain({ limit, slowness: before, probingSince }: Trial, slowness: number): boolean {
-    if (probingSince === null && slowness <= FALLS_ABOVE) return false
-    const fall = limit / this.#limit
-    return fall >= 1.99 && before / slowness < fall ** FOLLOWS
-  }
-
-  #goOnProbing(trial: Trial, slowness: number, now: number): void {
-    if (this.#limit > MIN_LIMIT) {
-      if (slowness < 1) this.#adopt()
-      const next = { limit: this.#limit, slowness: Math.max(1, slowness), probingSince: trial.probingSince }
-      this.#fall(fallBy(slowness, 0.1, 0.5), next)
+    this.#trial ??= { limit: this.#limit, slowness: worst }
+    const isInVain = this.#limit <= this.#trial.limit / 2 && worst > this.#trial.slowness * FOLLOWS
+    if (this.#limit > MIN_LIMIT || turnSlowness > 1) this.#leastSince = null
+    else this.#leastSince ??= now
+    if (isInVain || (this.#leastSince !== null && Math.abs(now - this.#leastSince) > AT_LEAST_MS)) {
+      this.#durations.adopt()
+      this.#distrustedAt = now
+      this.#lift()
     } else {
-      this.#adopt()
-      this.#set(this.#limit)
-      this.#endProbe(trial, now)
+      this.#set(this.#limit * Math.min(0.9, Math.max(0.5, 1 / worst)), now)
     }
   }
 
-  #isProbeDue(now: number): boolean {
-    // A clock that was set back must not put the next probe off.
-    if (this.#probedAt !== null && now < this.#probedAt) this.#probedAt = now
-    return this.#probedAt === null || now - this.#probedAt > this.#probeAfterMs
+  /** Nothing is refused for what was seen long ago. */
+  #review(now: number): void {
+    const undecidedMs = Math.min(LONGEST_UNDECIDED_MS, Math.max(UNDECIDED_MS, 2 * this.#meanMs))
+    if (Math.abs(now - this.#refusedAt) > Math.max(QUIET_MS, 3 * this.#meanMs)) this.#lift()
+    else if (this.#in.size > this.#limit) this.#setAt = now
+    else if (Math.abs(now - Math.max(this.#since, this.#setAt)) > undecidedMs) {
+      this.#set(this.#limit * 1.5, now)
+      this.#startOver(now)
+    }
   }
 
-  #endProbe({ probingSince }: Trial, now: number): void {
-    if (probingSince === null) return
-    this.#probedAt = now
-    this.#probeAfterMs = Math.max(PROBE_EVERY_MS, (now - probingSince) / PROBE_SHARE)
+  #set(limit: number, now: number): void {
+    this.#limit = Math.max(MIN_LIMIT, limit)
+    this.#setAt = now
   }
 
-  /** Takes what was just measured for usual. Before the first probe, what was learned may be of a server already loaded. */
-  #adopt(): void {
-    this.#durations.adopt(this.#probedAt === null)
-  }
-
-  #fall(factor: number, trial: Trial): void {
-    this.#set(Math.max(MIN_LIMIT, this.#limit * factor))
-    this.#trial = trial
-  }
-
-  #set(limit: number): void {
-    this.#limit = Math.min(MAX_LIMIT, limit)
+  #lift(): void {
+    this.#limit = Number.POSITIVE_INFINITY
+    this.#setAt = Number.NEGATIVE_INFINITY
     this.#trial = null
-    this.#startOver(this.#in.size)
+    this.#span = null
+    this.#leastSince = null
   }
 
-  #startOver(unsettled: number): void {
+  #startOver(now: number): void {
     this.#durations.startOver()
-    this.#unsettled = unsettled
-    this.#mostIn = 0
+    this.#since = now
+    this.#entered = 0
+    this.#left = 0
+    this.#turns = 0
+    this.#turnsMs = 0
+    this.#turnsSquared = 0
+    this.#insideByTurn = 0
   }
 
-  /**
-   * When each turn is slow for a while, as many as are in are too many although the limit is higher: more stand in the
-   * kernel, where nobody counts them. Then the limit is set to what is in, so that it is in use, and found.
-   */
-  #noteTurn(turnMs: number, now: number): void {
-    if (turnMs < SLOW_TURN_MS) this.#slowSince = null
-    else this.#slowSince ??= now
-    if (this.#inUse || this.#slowSince === null || Math.abs(now - this.#slowSince) < SLOW_FOR_MS) return
-    this.#slowSince = null
-    this.#inUse = true
-    this.#set(Math.max(MIN_LIMIT, Math.min(this.#limit, this.#mostIn)))
+  #admit(now: number, isReserved: boolean): Admission {
+    const admission = { startedAt: now, isReserved }
+    this.#in.add(admission)
+    if (isReserved) this.#reserved += 1
+    this.#entered += 1
+    return admission
   }
 
-  /** Drops what came too long ago; the oldest stand first. */
+  /** Drops what is stuck; the oldest stand first. */
   #forget(now: number): void {
+    const stuckMs = Math.max(STUCK_MS, STUCK_TIMES * this.#meanMs)
     for (const admission of this.#in) {
-      if (now - admission.startedAt < FORGOTTEN_AFTER_MS) return
+      if (now - admission.startedAt < stuckMs) return
       this.#drop(admission)
     }
   }
@@ -252,9 +301,4 @@ export class AdaptiveLimit {
     if (admission.isReserved) this.#reserved -= 1
     return true
   }
-}
-
-/** What share of the limit would make so slow requests as quick as they should be, within bounds. */
-function fallBy(slowness: number, least: number, most: number): number {
-  return Math.min(most, Math.max(least, FALLS_TO / slowness))
 }

@@ -113,6 +113,7 @@ function waitForPlace(
 
   async function waiting(): Promise<Response | undefined> {
     const timer = setTimeout(late, maxWaitMs)
+    kit.waits(true)
     try {
       signal.addEventListener('abort', gone)
       if (signal.aborted) gone()
@@ -122,6 +123,7 @@ function waitForPlace(
       if (typeof place === 'string') return refuse(kit, places, key, place === 'late' ? 'queue_timeout' : null)
       return run(place)
     } finally {
+      kit.waits(false)
       clearTimeout(timer)
       signal.removeEventListener('abort', gone)
     }

@@ -18,19 +18,26 @@ export interface ShedLoadOptions extends KitOptions {
 const SPREAD_SECONDS = 3
 
 /**
- * Refuses with 503 and `Retry-After` what a server cannot serve in good time, so that it serves the rest at its full speed.
- * How much that is, it finds by measuring: as many requests are let in at once as are answered in less than one and a half
- * times what their route usually takes, while the event loop turns in less than 15 ms. There is nothing to tune. What stands
- * before it, such as `/health`, is never refused. The privileged have as many places again, and so are the last to go.
+ * Refuses with 503 and `Retry-After` what an overloaded server cannot serve in good time, so that it serves the rest at its full
+ * speed. There is nothing to tune. Without evidence of overload nobody is refused, however many requests are in. Evidence is:
  *
- * A request counts from this layer until its Response is known, not until the end of a stream: how long a model talks says
- * nothing about load; `queue()` bounds that. On Node, Bun and Deno it counts until the event loop has turned, so that
- * handlers that compute without a pause count as well. What was not answered after a minute no longer counts.
+ * - The server computes all the time: turns of its event loop take 15 ms or more, one after the other, with several requests in each.
+ * - A line grows: requests take over twice what their route usually does, and for a while more come than are answered.
  *
- * It measures for this process alone, on Workers for one isolate, where computing takes no time that can be measured. A
- * refusal costs what it takes to read the request and to write a problem: a server that answers in less is not
- * helped. What waits by design, such as a long poll, belongs before it. Place it early, but after `identify()` or `authenticate()` if
- * `privileged` reads the principal.
+ * Then as many are let in at once as keep both within bounds, found by measuring. The limit goes when nobody was refused for a
+ * second, and when it makes nothing quicker. What stands before this layer, such as `/health`, is never refused. The privileged have
+ * as many places again, and so are the last to go.
+ *
+ * A request counts from this layer until its Response is known, not until the end of a stream, nor while it waits in the line of
+ * a `queue()`: how long a model talks says nothing about load. On Node, Bun and Deno it counts until the event loop has turned,
+ * so that handlers that compute without a pause count as well.
+ *
+ * It does not see overload when nothing is answered at all, in the first moments (until a few dozen requests are measured), where fewer than two
+ * requests a second are answered, or where as many are answered as come, however slowly. What another server behind this one
+ * does too slowly may look like a line for some seconds. It measures for this process alone, on Workers for one isolate, where
+ * computing takes no time that can be measured. A refusal costs what it takes to read the request and to write a problem: a server that answers in less is
+ * not helped. What waits by design, such as a long poll, belongs before it. Place it early, but after `identify()` or
+ * `authenticate()` if `privileged` reads the principal. A `privileged` that throws is a fault event, and the request is not privileged.
  *
  * @throws {TypeError} at start, naming the setting that is wrong.
  *
@@ -46,9 +53,22 @@ export function shedLoad(options: ShedLoadOptions = {}): MiddlewareHandler<Env> 
   return layer('shedLoad()', options, (kit, c) => {
     turns ??= new Turns(kit.base)
     const { limit } = turns
-    const admission = limit.enter(turns.now(), () => privileged(c) === true)
-    if (admission !== null) {
+    const isPrivileged = (): boolean => {
+      try {
+        return privileged(c) === true
+      } catch (error) {
+        kit.fault(error)
+        return false
+      }
+    }
+    const entered = limit.enter(turns.now(), isPrivileged)
+    if (entered !== null) {
       const current = turns
+      let admission = entered
+      kit.onWait((waits) => {
+        if (waits) limit.pause(admission)
+        else admission = limit.resume(current.now())
+      })
       kit.onAnswer(() => {
         // A refusal is quick and an error may be: each is compared with its like.
         current.leave({ admission, kind: `${Math.trunc(c.res.status / 100)} ${routeOf(c)}` })

@@ -52,6 +52,42 @@ function* arrivals({ perSecond, seconds, job, seed = 7 }: Load): Generator<Arriv
   }
 }
 
+/**
+ * A server that any number of requests may use at once: whatever it refuses, it refuses wrongly. Its clock may be set ahead or back.
+ */
+export function boundless(load: Load, clockAt: (at: number) => number = (at) => at): readonly Second[] {
+  const limit = new AdaptiveLimit()
+  const diary = new Diary()
+  // By the millisecond in which they end.
+  const ends = new Map<number, { admission: Admission; kind: string }[]>()
+  let ended = 0
+  for (const { at, kind, ms } of arrivals(load)) {
+    for (; ended <= at; ended++) {
+      for (const answered of ends.get(ended) ?? []) {
+        limit.leave([answered], Math.floor(clockAt(ended)), 1)
+        diary.at(ended).served += 1
+      }
+      ends.delete(ended)
+    }
+    const admission = limit.enter(Math.floor(clockAt(at)), () => false)
+    diary.at(at).limit = limit.limit
+    if (admission === null) {
+      diary.at(at).shed += 1
+      continue
+    }
+    const end = Math.ceil(at + ms)
+    const others = ends.get(end)
+    if (others) others.push({ admission, kind })
+    else ends.set(end, [{ admission, kind }])
+  }
+  return diary.seconds.slice(0, load.seconds)
+}
+
+/** How many were refused from one second to another. */
+export function shedIn(life: readonly Second[], from = 0, to: number = life.length): number {
+  return life.slice(from, to).reduce((sum, { shed }) => sum + shed, 0)
+}
+
 class Diary {
   readonly seconds: { -readonly [Key in keyof Second]: Second[Key] }[] = []
   at(now: number) {

@@ -2,7 +2,8 @@ import assert from 'node:assert/strict'
 import { apiKeys } from '../../src/auth/api-keys.ts'
 import { digestApiKey } from '../../src/auth/key-format.ts'
 import { identify } from '../../src/auth/middleware.ts'
-import { FIRST_LIMIT } from '../../src/limit/adaptive.ts'
+import { MIN_LIMIT } from '../../src/limit/adaptive.ts'
+import { queue } from '../../src/limit/queue-middleware.ts'
 import { type ShedLoadOptions, shedLoad } from '../../src/limit/shedding-middleware.ts'
 import type { ProblemDetails } from '../../src/problem.ts'
 import type { SecurityOptions } from '../../src/security.ts'
@@ -31,12 +32,31 @@ function setUp(options: ShedLoadOptions = {}, others: Partial<SecurityOptions> =
     return c.text('done')
   })
   made.app.get('/quick', (c) => c.text('quick'))
+  made.app.get('/computes', (c) => {
+    made.clock.advance(3)
+    return c.text('computed')
+  })
   made.app.get('/throws', () => {
     throw new Error('thrown')
   })
   const ask = (path: string, init: RequestInit = {}) => Promise.resolve(made.app.request(path, init))
-  const fill = () => Array.from({ length: FIRST_LIMIT }, () => ask('/slow'))
-  return { ...made, ask, fill, answer: () => answer(), handled: () => handled }
+  /** Has the event loop compute for so long that the limit falls to its least. */
+  const overload = async () => {
+    for (let i = 0; i < 5; i++) {
+      const answers = await Promise.all(Array.from({ length: 20 }, () => ask('/computes')))
+      assert.ok(answers.every(({ status }) => status === 200))
+      await turn()
+    }
+  }
+  /** Overloads it, and takes all places. */
+  const fill = async () => {
+    await overload()
+    const inside = Array.from({ length: MIN_LIMIT }, () => ask('/slow'))
+    await turn()
+    // An array, as a promise of promises would wait for them.
+    return inside
+  }
+  return { ...made, ask, overload, fill, answer: () => answer(), handled: () => handled }
 }
 
 const ops = { headers: { authorization: `Bearer ${TEST_KEYS[0]}` } }
@@ -49,8 +69,7 @@ export const sheddingMiddlewareCases: readonly Case[] = [
   ...cases('LIM-6', {
     'an overloaded server refuses with 503 and Retry-After, runs no handler for it, and says so': async () => {
       const { ask, fill, answer, handled, events, platform } = setUp()
-      const inside = fill()
-      await turn()
+      const inside = await fill()
       const refused = await ask('/quick')
       assert.equal(refused.status, 503)
       assert.match(refused.headers.get('retry-after') ?? '', /^[123]$/)
@@ -60,7 +79,7 @@ export const sheddingMiddlewareCases: readonly Case[] = [
       assert.equal(problem.type, 'https://iana.org/assignments/http-problem-types#temporary-reduced-capacity')
       answer()
       for (const one of inside) assert.equal((await one).status, 200)
-      assert.equal(handled(), FIRST_LIMIT)
+      assert.equal(handled(), MIN_LIMIT)
       await platform.settled()
       assert.deepEqual(
         events.map(({ type, level, reason }) => [type, level, reason]),
@@ -69,8 +88,7 @@ export const sheddingMiddlewareCases: readonly Case[] = [
     },
     'what stands before the layer is served all the while, and the privileged are': async () => {
       const { ask, fill, answer } = setUp({ privileged: (c) => c.var.principal?.scopes.includes('ops') === true })
-      const inside = fill()
-      await turn()
+      const inside = await fill()
       assert.equal((await ask('/quick')).status, 503)
       assert.equal((await ask('/health')).status, 200)
       assert.equal((await ask('/quick', ops)).status, 200)
@@ -80,108 +98,129 @@ export const sheddingMiddlewareCases: readonly Case[] = [
     'nothing but true makes a request privileged': async () => {
       for (const value of [1, 'true', {}, [], Promise.resolve(true), undefined, null]) {
         const { ask, fill, answer } = setUp({ privileged: () => value as never })
-        const inside = fill()
-        await turn()
+        const inside = await fill()
         assert.equal((await ask('/quick')).status, 503)
         answer()
         await Promise.all(inside)
       }
     },
-    'a privilege that cannot be found out is a 500, and lets nobody through': async () => {
-      const { ask, fill, answer, handled } = setUp({
-        privileged: () => {
-          throw new Error('broken')
-        },
-      })
-      const inside = fill()
-      await turn()
-      assert.equal((await quietly(() => ask('/slow'))).status, 500)
-      answer()
-      await Promise.all(inside)
-      assert.equal(handled(), FIRST_LIMIT)
-    },
+    'a privilege that cannot be found out is none: the request is refused as others are, and a fault is recorded':
+      async () => {
+        const { ask, fill, answer, handled, events, platform } = setUp({
+          privileged: () => {
+            throw new RangeError('broken')
+          },
+        })
+        const inside = await fill()
+        assert.equal((await ask('/slow')).status, 503)
+        answer()
+        await Promise.all(inside)
+        assert.equal(handled(), MIN_LIMIT)
+        await platform.settled()
+        assert.deepEqual(
+          events.map(({ type, reason }) => [type, reason]),
+          [
+            ['fault', 'RangeError'],
+            ['limit.overloaded', 'shed'],
+          ],
+        )
+      },
     'a place is free again once its request was answered, whether well, with an error or not at all': async () => {
-      const { ask } = setUp()
+      const { ask, overload } = setUp()
+      await overload()
       for (const path of ['/quick', '/throws', '/nowhere']) {
         for (let i = 0; i < 5; i++) {
-          const answers = await quietly(() => Promise.all(Array.from({ length: FIRST_LIMIT / 2 }, () => ask(path))))
+          const answers = await quietly(() => Promise.all(Array.from({ length: MIN_LIMIT }, () => ask(path))))
           assert.ok(answers.every(({ status }) => status !== 503))
           await turn()
         }
       }
     },
     'handlers that compute without a pause count as at once while the event loop has not turned': async () => {
-      const { app } = secured()
-      app.use(shedLoad()).get('/', (c) => c.text('computed'))
+      const { ask, overload } = setUp()
+      await overload()
       // Awaited one after the other, and yet the event loop does not turn.
       const statuses: number[] = []
-      for (let i = 0; i < FIRST_LIMIT + 20; i++) statuses.push((await app.request('/')).status)
-      assert.equal(statuses.lastIndexOf(200), FIRST_LIMIT - 1)
-      assert.equal(statuses.indexOf(503), FIRST_LIMIT)
+      for (let i = 0; i < MIN_LIMIT + 5; i++) statuses.push((await ask('/quick')).status)
+      assert.equal(statuses.lastIndexOf(200), MIN_LIMIT - 1)
+      assert.equal(statuses.indexOf(503), MIN_LIMIT)
       await turn()
-      assert.equal((await app.request('/')).status, 200)
+      assert.equal((await ask('/quick')).status, 200)
     },
-    'turns of the event loop that are slow for a while are a sign of load, although the limit is far': async () => {
+    'pages that compute 20 ms on an idle server, now and then, are no overload': async () => {
       const { app, clock } = secured()
-      app.use(shedLoad()).get('/', (c) => {
-        clock.advance(3)
-        return c.text('computed')
+      app.use(shedLoad()).get('/page', (c) => {
+        clock.advance(20)
+        return c.text('page')
       })
-      const statuses: number[] = []
-      for (let i = 0; i < 40; i++) {
-        const answers = await Promise.all(Array.from({ length: 20 }, () => app.request('/')))
-        statuses.push(...answers.map(({ status }) => status))
-        await turn()
-      }
-      assert.ok(statuses.slice(0, 60).every((status) => status === 200))
-      assert.ok(statuses.slice(-100).filter((status) => status === 503).length > 50)
-    },
-    'when cheap routes give way to dear ones, that alone sheds nothing': async () => {
-      const { app, clock } = secured()
-      let gate = Promise.withResolvers<void>()
-      app.use(shedLoad()).get('/:route', async (c) => {
-        await gate.promise
-        return c.text('done')
-      })
-      app.get('/dear/:id', async (c) => {
-        await gate.promise
-        return c.text('done')
-      })
-      /** Asks until one is refused, and gives how many were let in. */
-      const round = async (path: string, ms: number): Promise<number> => {
-        gate = Promise.withResolvers()
-        const asked: Promise<Response>[] = []
-        let isFull = false
-        while (!isFull) {
-          const answer = Promise.resolve(app.request(path))
-          asked.push(answer)
-          void answer.then(({ status }) => {
-            isFull ||= status === 503
-          })
-          if (asked.length % 50 === 0) await turn()
+      app.get('/asset', (c) => c.text('asset'))
+      for (const pauseMs of [3_600_000, 1000, 1000, 10, 10]) {
+        for (let i = 0; i < 4; i++) {
+          assert.equal((await app.request('/page')).status, 200)
+          await turn()
+          clock.advance(pauseMs)
         }
-        clock.advance(ms)
-        gate.resolve()
-        const answers = await Promise.all(asked)
+        const assets = await Promise.all(Array.from({ length: 200 }, () => app.request('/asset')))
+        assert.ok(assets.every(({ status }) => status === 200))
         await turn()
-        return answers.filter(({ status }) => status === 200).length
       }
-      // The first rounds probe, as nothing is known.
-      let most = 0
-      for (let i = 0; i < 30; i++) most = await round('/cheap', 1)
-      for (let i = 0; i < 12; i++) assert.ok((await round('/dear/1', 200)) >= most, `round ${i}`)
+    },
+    'a second without a refusal after an overload, any number of requests may be in again': async () => {
+      const { ask, fill, answer, clock } = setUp()
+      const inside = await fill()
+      assert.equal((await ask('/quick')).status, 503)
+      clock.advance(1001)
+      const more = Array.from({ length: 200 }, () => ask('/slow'))
+      answer()
+      assert.ok((await Promise.all([...inside, ...more])).every(({ status }) => status === 200))
+    },
+    'hundreds that are never answered turn nobody away while the event loop is idle': async () => {
+      const { ask, answer, clock } = setUp()
+      const hanging: Promise<Response>[] = []
+      for (let i = 0; i < 100; i++) {
+        for (let k = 0; k < 20; k++) hanging.push(ask('/slow'))
+        assert.equal((await ask('/quick')).status, 200)
+        await turn()
+        clock.advance(1000)
+      }
+      answer()
+      assert.ok((await Promise.all(hanging)).every(({ status }) => status === 200))
+    },
+    'who waits in the line of a queue takes no place from others, even under overload': async () => {
+      const { app, ask, overload } = setUp()
+      const gate = Promise.withResolvers<void>()
+      app.get('/agent', queue({ maxRunning: 1, maxWaiting: 50, maxWaitSeconds: 60, by: () => 'one' }), async (c) => {
+        await gate.promise
+        return c.text('done')
+      })
+      await overload()
+      const line: Promise<string>[] = []
+      for (let i = 0; i < 40; i++) {
+        line.push(ask('/agent').then((answer) => answer.text()))
+        await turn()
+      }
+      // One runs; the others wait.
+      const quick = await Promise.all(Array.from({ length: MIN_LIMIT - 1 }, () => ask('/quick')))
+      assert.ok(quick.every(({ status }) => status === 200))
+      assert.equal((await ask('/quick')).status, 503)
+      gate.resolve()
+      assert.ok((await Promise.all(line)).every((text) => text === 'done'))
+      await turn()
+      const again = await Promise.all(Array.from({ length: MIN_LIMIT }, () => ask('/quick')))
+      assert.ok(again.every(({ status }) => status === 200))
     },
     'where nothing may outlive its request, a place is free as soon as its request was answered': async () => {
       const { app } = secured({ platform: new WorkerPlatform() })
       app.use(shedLoad()).get('/', (c) => c.text('computed'))
-      for (let i = 0; i < 3 * FIRST_LIMIT; i++) assert.equal((await app.request('/')).status, 200)
+      for (let i = 0; i < 300; i++) assert.equal((await app.request('/')).status, 200)
     },
-    'a request that never ends keeps its place for a minute': async () => {
+    'under overload a request that does not end keeps its place for a second': async () => {
       const { ask, fill, answer, clock } = setUp()
-      const inside = fill()
-      await turn()
-      clock.advance(59_999)
-      assert.equal((await ask('/quick')).status, 503)
+      const inside = await fill()
+      for (const ms of [500, 499]) {
+        clock.advance(ms)
+        assert.equal((await ask('/quick')).status, 503)
+      }
       clock.advance(1)
       assert.equal((await ask('/quick')).status, 200)
       answer()
@@ -191,8 +230,7 @@ export const sheddingMiddlewareCases: readonly Case[] = [
     },
     'those who are refused together are told to come back at unlike times': async () => {
       const { ask, fill, answer } = setUp()
-      const inside = fill()
-      await turn()
+      const inside = await fill()
       const waits = await Promise.all(
         Array.from({ length: 9 }, async () => (await ask('/quick')).headers.get('retry-after')),
       )
@@ -201,12 +239,12 @@ export const sheddingMiddlewareCases: readonly Case[] = [
       await Promise.all(inside)
     },
     'a stream gives its place back when its answer is known, not when it ends': async () => {
-      const { app } = secured()
-      app.use(shedLoad()).get('/', () => new Response(new ReadableStream()))
-      for (let i = 0; i < 3 * FIRST_LIMIT; i++) {
-        const answer = await app.request('/')
-        assert.equal(answer.status, 200)
-        if (i % 50 === 49) await turn()
+      const { app, ask, overload } = setUp()
+      app.get('/stream', () => new Response(new ReadableStream()))
+      await overload()
+      for (let i = 0; i < 3 * MIN_LIMIT; i++) {
+        assert.equal((await ask('/stream')).status, 200)
+        if (i % MIN_LIMIT === MIN_LIMIT - 1) await turn()
       }
     },
   }),

@@ -67,6 +67,24 @@ async function turn(): Promise<void> {
 
 export const sheddingMiddlewareCases: readonly Case[] = [
   ...cases('LIM-6', {
+    'a loop that gets to no timer while requests keep coming is seen to be overloaded': async () => {
+      const { app, clock } = secured()
+      app.use(shedLoad()).get('/', (c) => {
+        clock.advance(3)
+        return c.text('ok')
+      })
+      const statuses: number[] = []
+      // Of these promises none waits for a timer, so that no turn of the loop ends by itself.
+      for (let i = 0; i < 100; i++) {
+        const answers = await Promise.all(Array.from({ length: 10 }, () => app.request('/')))
+        statuses.push(...answers.map(({ status }) => status))
+        // Refusing takes time as well.
+        clock.advance(2)
+      }
+      const first = statuses.indexOf(503)
+      assert.ok(first > 0, 'nobody was refused')
+      assert.ok(statuses.slice(first).includes(200), 'nobody was served any more')
+    },
     'an overloaded server refuses with 503 and Retry-After, runs no handler for it, and says so': async () => {
       const { ask, fill, answer, handled, events, platform } = setUp()
       const inside = await fill()

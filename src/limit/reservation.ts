@@ -53,7 +53,7 @@ export class Reservation {
 
   /** Gives back what nobody settled: the request failed. Who settles later is charged after all. */
   returnAll(): void {
-    if (this.#state !== 'reserved' || this.isMetered) return
+    if (this.#state !== 'reserved') return
     this.#state = 'returned'
     this.#defer(this.#safely(() => this.#giveBack(0)))
   }

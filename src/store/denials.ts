@@ -62,6 +62,7 @@ export function rememberDenials(store: AtomicStore, options: DenialsOptions = {}
       }
       const known = denials.find(partition, charges)
       if (known !== null) return known
+      denials.asking(partition, charges)
       const since = denials.generation
       const answer = store.consume(partition, charges)
       if (!isPending(answer)) return denials.note(partition, charges, answer, since)
@@ -95,19 +96,24 @@ class Denials {
     this.#maxEntries = maxEntries
   }
 
-  /** The refusal that still holds for these charges, or null. */
+  /** The refusal that still holds for these charges; null where nothing is known, or it is time to ask again. */
   find(partition: string, charges: readonly Charge[]): Decision | null {
-    if (this.#size === 0) return null
-    const denial = this.#known.get(encodePart(partition))?.get(keyOf(charges))
+    const denial = this.#of(partition, charges)
     if (denial === undefined) return null
     const now = this.#clock.now()
-    if (now < denial.checkedAt) return null
+    if (now < denial.checkedAt || now - denial.checkedAt >= LONGEST_MS) return null
     const states = statesNow(denial, charges, now - denial.at)
-    if (states === null) return null
-    if (now - denial.checkedAt < LONGEST_MS) return { admitted: false, states }
-    // One asks; the others are told what is known.
-    denial.checkedAt = now
-    return null
+    return states === null ? null : { admitted: false, states }
+  }
+
+  /** Somebody asks the store: until it answers, the others are told what is known. */
+  asking(partition: string, charges: readonly Charge[]): void {
+    const denial = this.#of(partition, charges)
+    if (denial !== undefined) denial.checkedAt = Math.max(denial.checkedAt, this.#clock.now())
+  }
+
+  #of(partition: string, charges: readonly Charge[]): Denial | undefined {
+    return this.#size === 0 ? undefined : this.#known.get(encodePart(partition))?.get(keyOf(charges))
   }
 
   /** Takes note of a decision, and gives it back. */

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { type RateLimitOptions, rateLimit } from '../../src/limit/middleware.ts'
 import { StoreOutage } from '../../src/store/contract.ts'
-import type { Charge, Decision } from '../../src/store/gcra.ts'
+import { type Charge, type Decision, makeRate } from '../../src/store/gcra.ts'
 import { memoryStore } from '../../src/store/memory.ts'
 import { type Case, cases, waitingCases } from '../cases.ts'
 import { peer, quietly, StoppedClock, secured, storeOver } from '../support/fixtures.ts'
@@ -90,6 +90,27 @@ export const failureCases: readonly Case[] = [
       const before = calls
       for (let i = 0; i < 100; i++) assert.equal(await status(), 429)
       assert.equal(calls - before, 0)
+    },
+    'what another process gave back is seen after 5 s, over several partitions too': async () => {
+      const clock = new StoppedClock()
+      const inner = memoryStore({ clock })
+      const { app } = secured({
+        clock,
+        store: storeOver(inner, (partition, charges) => inner.consume(partition, charges)),
+      })
+      const quotas = [
+        { quota: 100, periodSeconds: 3600, by: 'route', name: 'route' },
+        { quota: 1, periodSeconds: 3600, by: 'address', name: 'client' },
+      ] as const
+      app.get('/', rateLimit({ quotas }), (c) => c.text('ok'))
+      const status = async () => (await app.request('/', {}, peer(ME))).status
+      assert.deepEqual([await status(), await status()], [200, 429])
+      const rate = makeRate(1, 3600)
+      inner.consume(`address:${ME}`, [{ name: 'limit:client:1/3600000000us/1', rate, cost: -1 }])
+      clock.advance(4_999)
+      assert.equal(await status(), 429)
+      clock.advance(1)
+      assert.equal(await status(), 200)
     },
     'the denial of a dear request refuses no cheap one, nor one client for another': async () => {
       const clock = new StoppedClock()

@@ -359,6 +359,14 @@ export const reservationCases: readonly Case[] = [
       await platform.settled()
       assert.equal(await left(), 980)
     },
+    'a request that fails after its stream was made gets back what it reserved': async () => {
+      const { ask, left } = setUp((c) => {
+        meter(c, 'tokens', streamOf(CHUNK), () => 1)
+        throw new Error('later')
+      })
+      assert.equal((await quietly(() => ask())).status, 500)
+      assert.equal(await left(), 1000)
+    },
     'the number that came with a stream counts, not what was measured of it': async () => {
       const { ask, left } = setUp((c) => {
         const told = streamOf(CHUNK, CHUNK).pipeThrough(

@@ -1,5 +1,5 @@
 import type { Clock } from '../clock.ts'
-import { type Awaitable, isPending } from '../store/contract.ts'
+import { type Awaitable, isPending, whenAnswered } from '../store/contract.ts'
 import type { RememberingStore } from '../store/denials.ts'
 import type { BucketState, Charge, Decision } from '../store/gcra.ts'
 import { elapsedUs, givingBack } from './giving-back.ts'
@@ -33,8 +33,7 @@ interface Share {
 export function chargeAll(store: RememberingStore, clock: Clock, charges: readonly PlacedCharge[]): Awaitable<Verdict> {
   const { partition } = charges[0]!
   if (charges.every((charge) => charge.partition === partition)) {
-    const decision = store.consume(partition, charges)
-    return isPending(decision) ? (decision.then(verdictOf) as Promise<Verdict>) : verdictOf(decision)
+    return whenAnswered(store.consume(partition, charges), verdictOf)
   }
   const shares = sharesOf(charges)
   const states = new Array<BucketState | null>(charges.length).fill(null)
@@ -64,10 +63,10 @@ function chargeFrom(run: Run, at: number): Awaitable<Verdict> {
   const go = (decision: Decision): Awaitable<Verdict> => {
     note(share, decision, states)
     if (decision.admitted === true) return chargeFrom(run, at + 1)
-    return after(giveBack(run, at), () => ({ admitted: false, states }))
+    return whenAnswered(giveBack(run, at), () => ({ admitted: false, states }))
   }
   const fail = (error: unknown): Awaitable<never> =>
-    after(giveBack(run, at), () => {
+    whenAnswered(giveBack(run, at), () => {
       throw error
     })
   let decision: Awaitable<Decision>
@@ -77,7 +76,7 @@ function chargeFrom(run: Run, at: number): Awaitable<Verdict> {
   } catch (error) {
     return fail(error)
   }
-  return isPending(decision) ? (decision.then(go, fail) as Promise<Verdict>) : go(decision)
+  return whenAnswered(decision, go, fail)
 }
 
 /**
@@ -90,8 +89,7 @@ function giveBack({ store, clock, shares, sinceMs }: Run, before: number): Await
     const back = share.charges.flatMap((charge) => givingBack(charge, 0, drainedUs) ?? [])
     if (back.length === 0) return undefined
     try {
-      const decision = store.consume(share.partition, back)
-      return isPending(decision) ? decision.then(nothing, nothing) : undefined
+      return whenAnswered(store.consume(share.partition, back), nothing, nothing)
     } catch {
       return undefined
     }
@@ -101,10 +99,6 @@ function giveBack({ store, clock, shares, sinceMs }: Run, before: number): Await
 
 function nothing(): undefined {
   return undefined
-}
-
-function after<T>(first: Awaitable<unknown>, then: () => T): Awaitable<T> {
-  return isPending(first) ? (first.then(then) as Promise<T>) : then()
 }
 
 function note(share: Share, decision: Decision, states: (BucketState | null)[]): void {

@@ -1,6 +1,6 @@
 import { randomBytes, toHex } from '../bytes.ts'
 import type { Clock } from '../clock.ts'
-import { type AtomicStore, type Awaitable, isPending, StoreOutage } from '../store/contract.ts'
+import { type AtomicStore, type Awaitable, StoreOutage, whenAnswered } from '../store/contract.ts'
 import { type FullSlots, fullSlotsOf } from './full-slots.ts'
 import type { Subject } from './subject.ts'
 
@@ -58,7 +58,7 @@ export function takeSlot(slots: Slots, forMs: number): Awaitable<Lease | null> {
   if (full.has(subjectOf(slots), slots.clock.now())) return null
   const owner = toHex(randomBytes(OWNER_BYTES))
   const first = randomBelow(slots.limit)
-  return then(trySlot(slots, owner, first, forMs), (lease) => lease ?? searchSlot(slots, full, owner, forMs))
+  return whenAnswered(trySlot(slots, owner, first, forMs), (lease) => lease ?? searchSlot(slots, full, owner, forMs))
 }
 
 /** Tries what a listing shows to be free. Only who finds none free, or loses every race of several rounds, gets none. */
@@ -90,11 +90,11 @@ function trySlot(slots: Slots, owner: string, slot: number, forMs: number): Awai
   const key = { partition, name: `${name}/${slot}` }
   const now = Math.floor(clock.now())
   const expiresAt = now + forMs
-  return then(store.swap(key, null, owner, expiresAt), (version) => {
+  return whenAnswered(store.swap(key, null, owner, expiresAt), (version) => {
     if (version === null) return null
     const lease = new Lease(slots, key.name, owner, version, expiresAt)
     if (!clocks.isDue(now)) return lease
-    return then(lease.isLive(), (live) => {
+    return whenAnswered(lease.isLive(), (live) => {
       if (live) {
         clocks.passed(now)
         return lease
@@ -152,7 +152,7 @@ export class Lease {
 
   /** Whether the store, by its own clock, holds the lease to be live. */
   isLive(): Awaitable<boolean> {
-    return then(this.#slots.store.get(this.#key), (found) => found?.value === this.#owner)
+    return whenAnswered(this.#slots.store.get(this.#key), (found) => found?.value === this.#owner)
   }
 
   /**
@@ -194,7 +194,7 @@ export class Lease {
 
   #giveBack(): Awaitable<void> {
     const { store } = this.#slots
-    return then(store.swap(this.#key, this.#version, this.#owner, ENDED), (done) =>
+    return whenAnswered(store.swap(this.#key, this.#version, this.#owner, ENDED), (done) =>
       done === null ? this.#giveBackUnseen() : this.#givenBack(),
     )
   }
@@ -214,8 +214,4 @@ export class Lease {
 
 function randomBelow(limit: number): number {
   return limit === 1 ? 0 : new DataView(randomBytes(4).buffer).getUint32(0) % limit
-}
-
-function then<T, R>(answer: Awaitable<T>, next: (value: T) => Awaitable<R>): Awaitable<R> {
-  return isPending(answer) ? answer.then(next) : next(answer)
 }

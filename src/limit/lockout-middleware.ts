@@ -8,6 +8,7 @@ import { seconds } from './fields.ts'
 import { boundedStore } from './limiter-store.ts'
 import { doublings, isHeld, type Lock, type LockNumbers, makeLock } from './lock.ts'
 import { forgive, type Tried, tryOnce } from './lockout.ts'
+import { checkName } from './name.ts'
 import { checkIpv6Prefix } from './subject.ts'
 
 /** What {@link lockout} takes. */
@@ -214,9 +215,7 @@ function numbersOf(options: LockoutOptions, failures: number): LockNumbers {
 
 function checkOptions(options: LockoutOptions): LockoutOptions {
   const { name, failures, lockForEveryoneAfter, ipv6Prefix, store } = options
-  if (typeof name !== 'string' || !/^[\x20\x21\x23-\x5b\x5d-\x7e]{1,64}$/.test(name)) {
-    throw new TypeError(`${OWNER}: name must be 1 to 64 printable ASCII characters without quotes or backslashes.`)
-  }
+  checkName(OWNER, name)
   checkWhole('failures', failures, 1, 100)
   checkIpv6Prefix(OWNER, ipv6Prefix ?? 64)
   checkWhole('lockForEveryoneAfter', lockForEveryoneAfter ?? failures, failures, 10_000)

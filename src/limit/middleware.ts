@@ -2,7 +2,8 @@ import type { MiddlewareHandler } from 'hono'
 import type { FirstTier } from '../first-tier.ts'
 import { type Kit, type KitEnv, type KitOptions, SetupError } from '../kit.ts'
 import { type Context, kitOf, layer, orFault, type StepAnswer } from '../layer.ts'
-import { type Awaitable, isPending, StoreOutage } from '../store/contract.ts'
+import { type Awaitable, isPending, StoreOutage, whenAnswered } from '../store/contract.ts'
+import { within } from '../store/deadline.ts'
 import type { RememberingStore } from '../store/denials.ts'
 import { memoryStore } from '../store/memory.ts'
 import { chargeAll, type PlacedCharge, type Verdict } from './charging.ts'
@@ -100,7 +101,7 @@ export function rateLimit(options: RateLimitOptions): RateLimiter {
         return undefined
       }
       standIn ??= limiterStore(memoryStore({ clock: kit.base.clock, maxEntries: STAND_IN_ENTRIES }), kit.base.clock)
-      return withVerdict(chargeAll(standIn, clock, charges), (verdict) => settleWith(standIn!, verdict))
+      return whenAnswered(chargeAll(standIn, clock, charges), (verdict) => settleWith(standIn!, verdict))
     }
     const { clock } = kit.base
     const sinceMs = clock.now()
@@ -112,7 +113,7 @@ export function rateLimit(options: RateLimitOptions): RateLimiter {
     } catch (error) {
       return fall(error)
     }
-    return withVerdict(verdict, (settled) => settleWith(store, settled), fall)
+    return whenAnswered(verdict, (settled) => settleWith(store, settled), fall)
   }
 
   const limit = (kit: Kit, c: Context): StepAnswer => {
@@ -132,11 +133,7 @@ export function rateLimit(options: RateLimitOptions): RateLimiter {
   }
 
   const handler = layer<KitEnv>('rateLimit()', options, (kit, c) => {
-    const skipped = skip?.(c)
-    if (isPending(skipped)) {
-      return skipped.then((yes) => (yes === true ? notePassed(c) : limit(kit, c)))
-    }
-    return skipped === true ? notePassed(c) : limit(kit, c)
+    return whenAnswered(skip?.(c), (skips) => (skips === true ? notePassed(c) : limit(kit, c)))
   })
   const policiesFor = (who: Counted): readonly Policy[] =>
     who.quotas ? makePolicies(who.quotas, dryRun) : policiesOf(null)
@@ -205,14 +202,6 @@ function costOf(cost: Cost, c: Context): Awaitable<number> {
 function checked({ name }: Policy, cost: number): number {
   if (Number.isSafeInteger(cost) && cost >= 0) return cost
   throw new SetupError(`rateLimit(): the cost of ${name} must be a whole number of units, 0 or more.`)
-}
-
-function withVerdict(
-  verdict: Awaitable<Verdict>,
-  then: (verdict: Verdict) => Response | undefined,
-  fall?: (error: unknown) => StepAnswer,
-): StepAnswer {
-  return isPending(verdict) ? verdict.then(then, fall) : then(verdict)
 }
 
 interface Decided {
@@ -301,24 +290,9 @@ function askTier(
   } catch {
     admits = fail()
   }
-  return isPending(admits)
-    ? inTime(admits)
-        .then((yes) => yes, fail)
-        .then(go)
-    : go(admits)
-}
-
-async function inTime(admits: PromiseLike<boolean>): Promise<boolean> {
-  const late = Promise.withResolvers<never>()
-  const timer = setTimeout(
-    () => late.reject(new StoreOutage('The first tier did not answer in time.')),
-    TIER_DEADLINE_MS,
-  )
-  try {
-    return await Promise.race([admits, late.promise])
-  } finally {
-    clearTimeout(timer)
-  }
+  if (!isPending(admits)) return go(admits)
+  const late = (): StoreOutage => new StoreOutage('The first tier did not answer in time.')
+  return within(admits, TIER_DEADLINE_MS, late).catch(fail).then(go)
 }
 
 /** What a failed request reserved goes back, unless its handler settled it. */

@@ -1,6 +1,7 @@
 import type { Context } from '../layer.ts'
 import type { Awaitable } from '../store/contract.ts'
 import { makeRate, type Rate } from '../store/gcra.ts'
+import { checkName } from './name.ts'
 import { type CountedBy, checkCountedBy } from './subject.ts'
 
 /** Units that a request takes: a number, or a function of the request. Whole, 0 or more; anything else is a fault (500). */
@@ -50,9 +51,7 @@ export interface Policy {
 export function makePolicy(options: QuotaOptions, dryRun = false): Policy {
   const { quota, periodSeconds, burst = quota, name = defaultName(quota, periodSeconds, burst) } = options
   const { by = 'address', cost, reserve } = options
-  if (!/^[\x20\x21\x23-\x5b\x5d-\x7e]{1,64}$/.test(name)) {
-    throw new TypeError('rateLimit(): name must be 1 to 64 printable ASCII characters without quotes or backslashes.')
-  }
+  checkName('rateLimit()', name)
   const parts = checkCountedBy('rateLimit()', by)
   if (options.name === undefined && parts.some((part) => typeof part === 'function')) {
     throw new TypeError('rateLimit(): name is needed where by is a function, or two of them would share their buckets.')

@@ -1,6 +1,6 @@
 import { type Kit, SetupError } from '../kit.ts'
 import { type Context, kitOf } from '../layer.ts'
-import { type Awaitable, isPending } from '../store/contract.ts'
+import { type Awaitable, isPending, whenAnswered } from '../store/contract.ts'
 import type { RememberingStore } from '../store/denials.ts'
 import type { PlacedCharge } from './charging.ts'
 import { elapsedUs, givingBack } from './giving-back.ts'
@@ -104,8 +104,7 @@ export class Reservation {
   #safely(run: () => Awaitable<unknown>): Awaitable<void> {
     const failed = (error: unknown): void => void this.#kit.fault(error)
     try {
-      const done = run()
-      return isPending(done) ? (done.then(nothing, failed) as Promise<void>) : undefined
+      return whenAnswered(run(), () => undefined, failed)
     } catch (error) {
       failed(error)
     }
@@ -151,8 +150,4 @@ function notedOf(c: Context): Noted {
   const noted = byRequest.get(c) ?? { byPolicy: new Map(), isPassed: false }
   byRequest.set(c, noted)
   return noted
-}
-
-function nothing(): undefined {
-  return undefined
 }

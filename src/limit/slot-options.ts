@@ -1,3 +1,4 @@
+import { checkName } from './name.ts'
 import { type CountedBy, checkCountedBy, checkIpv6Prefix } from './subject.ts'
 
 /** Who shares slots, and how long one outlives a crash. */
@@ -41,9 +42,7 @@ export function checkSlots(owner: string, options: SlotOptions, kind: string | n
   if (!Number.isInteger(limit) || limit < 1 || limit > MAX_SLOTS) {
     throw new RangeError(`${owner}: limit must be a whole number from 1 to ${MAX_SLOTS}.`)
   }
-  if (typeof name !== 'string' || !/^[\x20\x21\x23-\x5b\x5d-\x7e]{1,64}$/.test(name)) {
-    throw new TypeError(`${owner}: name must be 1 to 64 printable ASCII characters without quotes or backslashes.`)
-  }
+  checkName(owner, name)
   if (!Number.isFinite(leaseSeconds) || leaseSeconds < 1 || leaseSeconds > 3600) {
     throw new RangeError(`${owner}: leaseSeconds must be from 1 to 3,600.`)
   }

@@ -120,6 +120,15 @@ export function isPending<T>(answer: Awaitable<T>): answer is PromiseLike<T> {
   return typeof (answer as { then?: unknown } | null | undefined)?.then === 'function'
 }
 
+/** Goes on with an answer: at once where it is there, else when it comes. */
+export function whenAnswered<T, R>(
+  answer: Awaitable<T>,
+  then: (answer: T) => Awaitable<R>,
+  failed?: (error: unknown) => Awaitable<R>,
+): Awaitable<R> {
+  return isPending(answer) ? answer.then(then, failed) : then(answer)
+}
+
 /**
  * A partition or name as plain ASCII: `encodeURIComponent`, so that parts may be joined by any character that it
  * escapes. A part over 199 bytes becomes its first characters, `%~` (which no encoded text contains) and its SHA-256.

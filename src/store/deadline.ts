@@ -63,6 +63,17 @@ export function withDeadline(store: Store, options: DeadlineOptions = {}): Store
   return atomic
 }
 
+/** What is answered within `deadlineMs`. @throws what `late` makes when nothing was by then. */
+export async function within<T>(answer: PromiseLike<T>, deadlineMs: number, late: () => StoreOutage): Promise<T> {
+  const end = Promise.withResolvers<never>()
+  const timer = setTimeout(() => end.reject(late()), deadlineMs)
+  try {
+    return await Promise.race([answer, end.promise])
+  } finally {
+    clearTimeout(timer)
+  }
+}
+
 class Guard {
   readonly #deadlineMs: number
   readonly #clock: Clock
@@ -94,19 +105,16 @@ class Guard {
     this.#pending.add(pending)
     const ended = (): unknown => this.#pending.delete(pending)
     answer.then(ended, ended)
-    const late = Promise.withResolvers<never>()
-    const timer = setTimeout(() => {
+    const late = (): StoreOutage => {
       pending.isLate = true
-      late.reject(new StoreOutage('The store did not answer in time.'))
-    }, this.#deadlineMs)
+      return new StoreOutage('The store did not answer in time.')
+    }
     try {
-      const settled = await Promise.race([answer, late.promise])
+      const settled = await within(answer, this.#deadlineMs, late)
       this.#breaker.succeeded()
       return settled
     } catch (error) {
       throw noted(this.#breaker, error)
-    } finally {
-      clearTimeout(timer)
     }
   }
 

@@ -11,7 +11,7 @@ import type { SecurityOptions } from '../../src/security.ts'
 import { type AtomicStore, StoreOutage } from '../../src/store/contract.ts'
 import { memoryStore } from '../../src/store/memory.ts'
 import { type Case, cases, waitingCases } from '../cases.ts'
-import { peer, quietly, StoppedClock, secured, TEST_KEYS } from '../support/fixtures.ts'
+import { peer, quietly, StoppedClock, secured, storeOver, TEST_KEYS } from '../support/fixtures.ts'
 
 const CLOCK = new StoppedClock()
 
@@ -49,7 +49,7 @@ class Tap {
 
 /** A store whose engine takes its time. */
 function laterStore(clock: Clock): AtomicStore {
-  const { consume, ...store } = inner(memoryStore({ clock }))
+  const { consume, ...store } = storeOver(memoryStore({ clock }))
   return {
     ...store,
     consume,
@@ -57,22 +57,6 @@ function laterStore(clock: Clock): AtomicStore {
       await null
       return store.swap(key, version, value, expiresAt)
     },
-  }
-}
-
-function inner(store: AtomicStore): AtomicStore {
-  return {
-    name: store.name,
-    consistency: 'atomic',
-    get: (key) => store.get(key),
-    set: (key, value, expiresAt) => store.set(key, value, expiresAt),
-    delete: (key) => store.delete(key),
-    list: (partition, prefix, cursor) => store.list(partition, prefix, cursor),
-    close: () => store.close(),
-    claim: (key, expiresAt) => store.claim(key, expiresAt),
-    take: (key) => store.take(key),
-    swap: (key, version, value, expiresAt) => store.swap(key, version, value, expiresAt),
-    consume: (partition, charges) => store.consume(partition, charges),
   }
 }
 
@@ -189,7 +173,7 @@ export const concurrencyCases: readonly Case[] = [
       for (const isLateAlready of [false, true]) {
         const clock = new StoppedClock()
         const gate = Promise.withResolvers<void>()
-        const store = inner(memoryStore({ clock }))
+        const store = storeOver(memoryStore({ clock }))
         const swap: AtomicStore['swap'] = async (...args) => {
           if (!isLateAlready) await gate.promise
           return store.swap(...args)
@@ -271,7 +255,7 @@ export const concurrencyCases: readonly Case[] = [
         () => Promise.reject(new StoreOutage('down')),
       ]) {
         let handled = 0
-        const { ask } = setUp((c) => c.text(`${++handled}`), {}, { store: { ...inner(memoryStore()), swap } })
+        const { ask } = setUp((c) => c.text(`${++handled}`), {}, { store: storeOver(memoryStore(), { swap }) })
         const answer = await ask()
         assert.equal(answer.status, 503)
         assert.equal(answer.headers.get('retry-after'), '1')
@@ -285,7 +269,7 @@ export const concurrencyCases: readonly Case[] = [
         },
         () => Promise.reject(new StoreOutage('down')),
       ]) {
-        const working = inner(memoryStore({ clock: CLOCK }))
+        const working = storeOver(memoryStore({ clock: CLOCK }))
         let isDown = false
         const swap: AtomicStore['swap'] = (...args) => (isDown ? fail() : working.swap(...args))
         const { ask, events, platform } = setUp(

@@ -16,14 +16,13 @@ function setUp(options: Partial<RateLimitOptions>, declared?: { readonly deadlin
   const inner = memoryStore({ clock })
   let calls = 0
   let fault: (() => Promise<never> | Decision) | null = null
-  const store = storeOver(
-    inner,
-    (partition: string, charges: readonly Charge[]) => {
+  const store = storeOver(inner, {
+    ...declared,
+    consume(partition: string, charges: readonly Charge[]) {
       calls++
       return fault ? fault() : Promise.resolve(inner.consume(partition, charges))
     },
-    declared,
-  )
+  })
   const made = secured({ store, clock })
   let handled = 0
   made.app.use(rateLimit({ quota: 3, periodSeconds: 60, name: 'x', ...options } as RateLimitOptions))
@@ -79,9 +78,11 @@ export const failureCases: readonly Case[] = [
       const clock = new StoppedClock()
       const inner = memoryStore({ clock })
       let calls = 0
-      const store = storeOver(inner, (partition, charges) => {
-        calls++
-        return inner.consume(partition, charges)
+      const store = storeOver(inner, {
+        consume(partition, charges) {
+          calls++
+          return inner.consume(partition, charges)
+        },
       })
       const { app } = secured({ store, clock })
       app.get('/', rateLimit(options), (c) => c.text('ok'))
@@ -96,7 +97,7 @@ export const failureCases: readonly Case[] = [
       const inner = memoryStore({ clock })
       const { app } = secured({
         clock,
-        store: storeOver(inner, (partition, charges) => inner.consume(partition, charges)),
+        store: storeOver(inner),
       })
       const quotas = [
         { quota: 100, periodSeconds: 3600, by: 'route', name: 'route' },
@@ -241,7 +242,9 @@ export const failureCases: readonly Case[] = [
   ...cases('firstTier', {
     'who a first tier refuses never reaches the store, and waits its period': async () => {
       const keys: string[] = []
-      const { app, platform, events } = secured({ store: storeOver(memoryStore(), () => assert.fail('asked')) })
+      const { app, platform, events } = secured({
+        store: storeOver(memoryStore(), { consume: () => assert.fail('asked') }),
+      })
       const firstTier = {
         periodSeconds: 10,
         admits: async (key: string) => {

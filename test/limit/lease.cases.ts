@@ -11,7 +11,7 @@ import {
 } from '../../src/store/contract.ts'
 import { memoryStore } from '../../src/store/memory.ts'
 import { type Case, cases, waitingCases } from '../cases.ts'
-import { StoppedClock } from '../support/fixtures.ts'
+import { StoppedClock, storeOver } from '../support/fixtures.ts'
 
 const LEASE_MS = 30_000
 
@@ -62,23 +62,7 @@ class Unanswering {
       this.unanswered -= 1
       throw new StoreOutage('late')
     }
-    return { ...forwarded(store), swap }
-  }
-}
-
-function forwarded(store: AtomicStore): AtomicStore {
-  return {
-    name: store.name,
-    consistency: 'atomic',
-    get: (key) => store.get(key),
-    set: (key, value, expiresAt) => store.set(key, value, expiresAt),
-    delete: (key) => store.delete(key),
-    list: (partition, prefix, cursor) => store.list(partition, prefix, cursor),
-    close: () => store.close(),
-    claim: (key, expiresAt) => store.claim(key, expiresAt),
-    take: (key) => store.take(key),
-    swap: (key, version, value, expiresAt) => store.swap(key, version, value, expiresAt),
-    consume: (partition, charges) => store.consume(partition, charges),
+    return storeOver(store, { swap })
   }
 }
 
@@ -86,7 +70,7 @@ const held = (leases: readonly (Lease | null)[]): readonly Lease[] => leases.fil
 
 const onStoppedClock: readonly Case[] = cases('LIM-5', {
   'of 200 that ask at once for 5 slots exactly 5 get one, whatever the store takes to answer': async () => {
-    for (const wrap of [(store: AtomicStore) => store, (store: AtomicStore) => slow(forwarded(store))]) {
+    for (const wrap of [(store: AtomicStore) => store, (store: AtomicStore) => slow(storeOver(store))]) {
       for (const limit of [1, 5, 150]) {
         const { take, live } = setUp(limit, wrap)
         const leases = await Promise.all(Array.from({ length: 200 }, () => take()))
@@ -114,7 +98,7 @@ const onStoppedClock: readonly Case[] = cases('LIM-5', {
     assert.equal(await live(), 1)
   },
   'takers and givers in any order never hold more than the limit, and in the end nothing': async () => {
-    const { take, live } = setUp(3, (store) => slow(forwarded(store)))
+    const { take, live } = setUp(3, (store) => slow(storeOver(store)))
     let [running, most, served] = [0, 0, 0]
     const work = async (): Promise<void> => {
       for (let i = 0; i < 5; i++) {
@@ -176,7 +160,7 @@ const onStoppedClock: readonly Case[] = cases('LIM-5', {
       [0, 0, 20],
     ]) {
       const { take, live } = setUp(1, (store) => ({
-        ...forwarded(store),
+        ...storeOver(store),
         swap: async (...args) => {
           await sleep(delays.shift() ?? 0)
           return store.swap(...args)
@@ -206,7 +190,7 @@ const onStoppedClock: readonly Case[] = cases('LIM-5', {
     const { store, take } = setUp(1)
     await store.close()
     await assert.rejects(take(), StoreOutage)
-    const down = setUp(5, (working) => ({ ...forwarded(working), list: () => Promise.reject(new StoreOutage('down')) }))
+    const down = setUp(5, (working) => ({ ...storeOver(working), list: () => Promise.reject(new StoreOutage('down')) }))
     const leases = await Promise.allSettled(Array.from({ length: 50 }, () => down.take()))
     for (const one of leases) {
       if (one.status === 'rejected') assert.ok(one.reason instanceof StoreOutage)
@@ -233,7 +217,7 @@ const onStoppedClock: readonly Case[] = cases('LIM-5', {
     const { elsewhere } = setUp(2)
     const behind = elsewhere(-LEASE_MS)
     for (let i = 0; i < 5; i++) await assert.rejects(behind(), /clocks of this process and of the store/)
-    const slowly = setUp(2, (store) => slow(forwarded(store)))
+    const slowly = setUp(2, (store) => slow(storeOver(store)))
     await assert.rejects(slowly.elsewhere(-LEASE_MS)(), StoreOutage)
     assert.notEqual(await elsewhere(-LEASE_MS + 1)(), null)
   },
@@ -305,7 +289,7 @@ const onStoppedClock: readonly Case[] = cases('LIM-5', {
     const gate = Promise.withResolvers<void>()
     let isHeld = false
     const { take } = setUp(1, (store) => ({
-      ...forwarded(store),
+      ...storeOver(store),
       list: async (...args) => {
         const page = await store.list(...args)
         if (isHeld) await gate.promise
@@ -357,7 +341,7 @@ const inRealTime: readonly Case[] = waitingCases('LIM-5', {
   'a clock set forward past the lease, as after a sleep, loses none that the store can renew': async () => {
     let aheadMs = 0
     const clock = { now: () => Date.now() + aheadMs }
-    const store = slow(forwarded(memoryStore({ clock })))
+    const store = slow(storeOver(memoryStore({ clock })))
     const slots: Slots = { store, clock, partition: 'p', name: 'n', limit: 1, clocks: new ClockCheck() }
     const lease = await takeSlot(slots, 600)
     const losses: LeaseLoss[] = []
@@ -386,7 +370,7 @@ export const leaseCases: readonly Case[] = [...onStoppedClock, ...inRealTime]
 function counting(limit: number) {
   const calls = { swap: 0, list: 0 }
   const bench = setUp(limit, (store) => {
-    const later = slow(forwarded(store))
+    const later = slow(storeOver(store))
     return {
       ...later,
       swap: (...args) => {
@@ -435,7 +419,7 @@ async function keepThrough({
 }: Record<'leaseMs' | 'downMs' | 'untilMs', number> & { hangs: boolean }) {
   let isDown = false
   const { take } = setUpReal(1, (store) => ({
-    ...forwarded(store),
+    ...storeOver(store),
     swap: (...args) => {
       if (!isDown) return store.swap(...args)
       if (hangs) return new Promise(() => undefined)

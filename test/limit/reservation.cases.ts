@@ -467,12 +467,11 @@ function mulberry(seed: number): () => number {
 
 /** A store that tells before each decision. */
 function counting(inner: AtomicStore, before: () => void): AtomicStore {
-  return storeOver(
-    inner,
-    (partition, charges) => {
+  return storeOver(inner, {
+    deadlineMs: 0,
+    consume(partition, charges) {
       before()
       return inner.consume(partition, charges)
     },
-    { deadlineMs: 0 },
-  )
+  })
 }

@@ -170,9 +170,11 @@ export const severalQuotasCases: readonly Case[] = [
     },
     'over a store that answers later, racers over two partitions never pass more than either has': async () => {
       const inner = memoryStore()
-      const later = storeOver(inner, async (partition, charges) => {
-        await new Promise((resolve) => setTimeout(resolve, (partition.length * 7 + charges.length) % 3))
-        return inner.consume(partition, charges)
+      const later = storeOver(inner, {
+        async consume(partition, charges) {
+          await new Promise((resolve) => setTimeout(resolve, (partition.length * 7 + charges.length) % 3))
+          return inner.consume(partition, charges)
+        },
       })
       const { ask } = setUp(
         {
@@ -191,9 +193,11 @@ export const severalQuotasCases: readonly Case[] = [
       const clock = new StoppedClock()
       const inner = memoryStore({ clock })
       let down = true
-      const store = storeOver(inner, (partition, charges) => {
-        if (down && partition.startsWith('everyone')) throw new StoreOutage('down')
-        return inner.consume(partition, charges)
+      const store = storeOver(inner, {
+        consume(partition, charges) {
+          if (down && partition.startsWith('everyone')) throw new StoreOutage('down')
+          return inner.consume(partition, charges)
+        },
       })
       const { status } = setUp(
         {

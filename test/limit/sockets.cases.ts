@@ -8,7 +8,7 @@ import type { SecurityOptions } from '../../src/security.ts'
 import { type AtomicStore, StoreOutage } from '../../src/store/contract.ts'
 import { memoryStore } from '../../src/store/memory.ts'
 import { type Case, cases, waitingCases } from '../cases.ts'
-import { peer, quietly, type Secured, StoppedClock, secured } from '../support/fixtures.ts'
+import { peer, quietly, type Secured, StoppedClock, secured, storeOver } from '../support/fixtures.ts'
 
 const HANDSHAKE = {
   upgrade: 'websocket',
@@ -131,20 +131,7 @@ function setUp(
 
 /** A store with these verbs in the place of its own. */
 function storeWith(verbs: (working: AtomicStore) => Partial<AtomicStore>, working: AtomicStore = memoryStore()) {
-  const all: AtomicStore = {
-    name: working.name,
-    consistency: 'atomic',
-    get: (key) => working.get(key),
-    set: (key, value, expiresAt) => working.set(key, value, expiresAt),
-    delete: (key) => working.delete(key),
-    list: (partition, prefix, cursor) => working.list(partition, prefix, cursor),
-    close: () => working.close(),
-    claim: (key, expiresAt) => working.claim(key, expiresAt),
-    take: (key) => working.take(key),
-    swap: (key, version, value, expiresAt) => working.swap(key, version, value, expiresAt),
-    consume: (partition, charges) => working.consume(partition, charges),
-  }
-  return { ...all, ...verbs(working) }
+  return storeOver(working, verbs(working))
 }
 
 const real = (store: AtomicStore) => ({ clock: systemClock, store })

@@ -6,6 +6,7 @@ import type { KitEnv } from '../../src/kit.ts'
 import type { Platform } from '../../src/platform.ts'
 import { type SecurityOptions, security } from '../../src/security.ts'
 import type { AtomicStore, ImmediateStore } from '../../src/store/contract.ts'
+import { forward } from '../../src/store/forward.ts'
 import { memoryStore } from '../../src/store/memory.ts'
 
 /** A clock that stands still until it is told. */
@@ -142,24 +143,8 @@ export const TEST_KEYS = [
   'hnb_9mCiWnUcjJpjrBOxlo0nXVfRDKsZPxCXQUkMePfeQt70E54vl',
 ] as const
 
-/** A store over another, whose `consume` runs this instead. It declares no deadline unless told. */
-export function storeOver(
-  inner: AtomicStore,
-  consume: AtomicStore['consume'],
-  declared: Pick<AtomicStore, 'deadlineMs'> = {},
-): AtomicStore {
-  return {
-    name: 'over',
-    consistency: 'atomic',
-    ...declared,
-    get: (key) => inner.get(key),
-    set: (key, value, expiresAt) => inner.set(key, value, expiresAt),
-    delete: (key) => inner.delete(key),
-    list: (partition, prefix, cursor) => inner.list(partition, prefix, cursor),
-    close: () => inner.close(),
-    claim: (key, expiresAt) => inner.claim(key, expiresAt),
-    take: (key) => inner.take(key),
-    swap: (key, version, value, expiresAt) => inner.swap(key, version, value, expiresAt),
-    consume,
-  }
+/** A store over another, with these verbs in the place of its own. It declares no deadline unless told. */
+export function storeOver(inner: AtomicStore, changed: Partial<AtomicStore> = {}): AtomicStore {
+  const { deadlineMs: _deadlineMs, ...verbs } = forward(inner)
+  return { ...verbs, ...changed }
 }

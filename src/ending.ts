@@ -1,4 +1,4 @@
-import type { Ending } from './kit.ts'
+import type { Ending } from './lifecycle.ts'
 
 /** What {@link tellingEnd} gives. */
 export interface Told {

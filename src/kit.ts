@@ -12,6 +12,7 @@ import {
 } from './event.ts'
 import type { Exchange } from './exchange.ts'
 import { requestAuthority } from './fields.ts'
+import { Lifecycle } from './lifecycle.ts'
 import type { Platform } from './platform.ts'
 import type { Principal } from './principal.ts'
 import { Problem, type ProblemFormat, type Refusal, renderProblem } from './problem.ts'
@@ -73,9 +74,6 @@ export interface LimitState {
   /** Whether nobody is refused for it, and no client told. */
   readonly isDryRun: boolean
 }
-
-/** How an answer ended: sent whole, broken off by the client, or failed on the server's side (5xx, or its body broke). */
-export type Ending = 'complete' | 'aborted' | 'failed'
 
 /** What events say of the caller. */
 interface Caller {
@@ -150,6 +148,8 @@ export class Kit implements Exchange {
   readonly path: string
   /** Whether the body was read within the cap. */
   bodyIsCapped = false
+  /** How the request goes on behind a layer that let it through. */
+  readonly lifecycle: Lifecycle
   /** Set by `authenticate()`, for limits and events. */
   principal: Principal | null
   readonly #c: Context
@@ -157,19 +157,11 @@ export class Kit implements Exchange {
   readonly #request: Request
   readonly #headers: PendingHeader[] = []
   readonly #limits: LimitState[] = []
-  readonly #onWait: ((waits: boolean) => void)[] = []
-  readonly #onAnswer: ((failed: boolean) => void)[] = []
-  readonly #onEnd: ((how: Ending) => void)[] = []
-  /** Whether the request failed, null until that is known. */
-  #failed: boolean | null = null
-  #ending: Ending | null = null
   readonly #findAddress: () => Address
   #address: Address | undefined
   #caller: Caller | undefined
   #now: number | undefined
   #handedOn = false
-  #broken: Error | null = null
-  #breaker: ((reason: Error) => void) | null = null
 
   /** @param findAddress who the client is; the platform's word unless told */
   constructor(base: KitBase, c: Context, findAddress?: (c: Context) => Address) {
@@ -181,6 +173,7 @@ export class Kit implements Exchange {
     this.path = c.req.path
     this.principal = outer?.principal ?? null
     this.#request = c.req.raw
+    this.lifecycle = new Lifecycle(outer?.lifecycle, (error) => void this.fault(error))
     // An outer kit saw the original request, which alone has a peer on Bun.
     this.#findAddress = () => (findAddress ? findAddress(c) : (outer?.address() ?? base.platform.address(c)))
   }
@@ -195,73 +188,6 @@ export class Kit implements Exchange {
     this.#headers.push({ name, value, how })
     // The outer kit writes last: what stands nearer to the handler must be its last word.
     this.#outer?.respond(name, value, how)
-  }
-
-  /** Has `listener` told when the request begins to wait in a line of its own, and when it waits no longer. */
-  onWait(listener: (waits: boolean) => void): void {
-    this.#onWait.push(listener)
-  }
-
-  /** The request waits in a line, or no longer: tells the listeners, of the outer kits as well. */
-  waits(waits: boolean): void {
-    for (const listener of this.#onWait) this.#tell(() => listener(waits))
-    this.#outer?.waits(waits)
-  }
-
-  /** Whether the answer is known, though a layer or handler may still be at work for it (behind a time-out, say). */
-  get isAnswered(): boolean {
-    return this.#failed !== null
-  }
-
-  /** Has `listener` told once it is known whether the request failed (5xx), before the answer leaves; at once if it is. */
-  onAnswer(listener: (failed: boolean) => void): void {
-    const failed = this.#failed
-    if (failed === null) this.#onAnswer.push(listener)
-    else this.#tell(() => listener(failed))
-  }
-
-  /**
-   * Has `listener` told once the last byte of the answer was taken, or none will be; at once if that is known. Told of an
-   * upgrade (101) never: the socket lives on.
-   */
-  onEnd(listener: (how: Ending) => void): void {
-    const how = this.#ending
-    if (how === null) this.#onEnd.push(listener)
-    else this.#tell(() => listener(how))
-  }
-
-  /** The answer is known: tells the listeners. What one throws is a fault, and keeps nothing from the others. */
-  answered(failed: boolean): void {
-    this.#failed = failed
-    for (const listener of this.#onAnswer) this.#tell(() => listener(failed))
-    // Nobody watches this answer leave: who comes late is told at once.
-    if (this.#onEnd.length === 0) this.#ending = failed ? 'failed' : 'complete'
-  }
-
-  /** Whether anybody waits for the answer's end. */
-  get endIsAwaited(): boolean {
-    return this.#onEnd.length > 0
-  }
-
-  /** The answer has ended: tells the listeners, as {@link answered} does. */
-  ended(how: Ending): void {
-    this.#ending = how
-    for (const listener of this.#onEnd.splice(0)) this.#tell(() => listener(how))
-  }
-
-  /**
-   * Breaks the answer's body off, at once where it is being sent, else when it begins. What was sent whole stays so, and an
-   * answer without a body knows nothing of it.
-   */
-  breakOff(reason: Error): void {
-    this.#broken ??= reason
-    this.#breaker?.(this.#broken)
-  }
-
-  /** The answer's body is being sent, and is broken off so. */
-  sending(breaker: (reason: Error) => void): void {
-    this.#breaker = breaker
-    if (this.#broken) breaker(this.#broken)
   }
 
   /** What the limiters before the handler decided, in their order. */
@@ -381,14 +307,6 @@ export class Kit implements Exchange {
         resource: error instanceof Error ? error.name : 'thrown',
       })
       return renderProblem(refusal)
-    }
-  }
-
-  #tell(run: () => void): void {
-    try {
-      run()
-    } catch (error) {
-      this.fault(error)
     }
   }
 

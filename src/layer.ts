@@ -33,7 +33,8 @@ export function layer<E extends Env>(
       throw kit.fault(error)
     }
     // A request that was answered meanwhile (a time-out stands before) goes no further: nobody would count its work.
-    const goOn = (response: Response | undefined): unknown => response ?? (kit.isAnswered ? undefined : next())
+    const goOn = (response: Response | undefined): unknown =>
+      response ?? (kit.lifecycle.isAnswered ? undefined : next())
     if (!isPending(answer)) return goOn(answer)
     return answer.then(goOn, (error: unknown): never => {
       throw kit.fault(error)
@@ -133,19 +134,19 @@ const BODILESS = [204, 205, 304]
 function tellOutcome(c: Context, kit: Kit): void {
   const { status } = c.res
   const failed = status >= 500
-  kit.answered(failed)
-  if (!kit.endIsAwaited || status === 101) return
+  kit.lifecycle.answered(failed)
+  if (!kit.lifecycle.endIsAwaited || status === 101) return
   try {
     // On Node to look at a body that was sent (a time-out stands before) throws, too.
     if (!c.res.body || BODILESS.includes(status)) {
-      kit.ended(failed ? 'failed' : 'complete')
+      kit.lifecycle.ended(failed ? 'failed' : 'complete')
       return
     }
-    const told = tellingEnd(c.res, kit.method === 'HEAD', kit.abortSignal, failed, (how) => kit.ended(how))
+    const told = tellingEnd(c.res, kit.method === 'HEAD', kit.abortSignal, failed, (how) => kit.lifecycle.ended(how))
     if (told.response !== c.res) replaceResponse(c, told.response)
-    if (told.breakOff) kit.sending(told.breakOff)
+    if (told.breakOff) kit.lifecycle.sending(told.breakOff)
   } catch (error) {
-    kit.ended('failed')
+    kit.lifecycle.ended('failed')
     replaceResponse(c, kit.refuse(kit.fault(error).refusal))
     writeHeaders(c, kit.pendingHeaders)
   }

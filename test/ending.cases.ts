@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { tellingEnd } from '../src/ending.ts'
-import type { Ending } from '../src/kit.ts'
+import type { Ending } from '../src/lifecycle.ts'
 import { type Case, cases, waitingCases } from './cases.ts'
 import { secured, streamOf } from './support/fixtures.ts'
 
@@ -101,12 +101,12 @@ export const endingCases: readonly Case[] = [
       assert.deepEqual(slow.told, ['aborted'])
     },
   }),
-  ...cases('Kit.onEnd()', {
+  ...cases('Lifecycle', {
     'the answer reaches the client as it was, with its headers, and the end is told': async () => {
       const { app } = secured()
       const told: Ending[] = []
       app.use(async (c, next) => {
-        c.var.security.onEnd((how) => told.push(how))
+        c.var.security.lifecycle.onEnd((how) => told.push(how))
         await next()
       })
       app.get('/', (c) => c.json({ a: 1 }, 200))
@@ -121,7 +121,7 @@ export const endingCases: readonly Case[] = [
         const { app } = secured()
         const told: Ending[] = []
         app.use(async (c, next) => {
-          c.var.security.onEnd((how) => told.push(how))
+          c.var.security.lifecycle.onEnd((how) => told.push(how))
           await next()
         })
         app.get('/', () => new Response(null, { status }))
@@ -133,7 +133,7 @@ export const endingCases: readonly Case[] = [
       const { app } = secured()
       const told: Ending[] = []
       app.use(async (c, next) => {
-        c.var.security.onEnd((how) => told.push(how))
+        c.var.security.lifecycle.onEnd((how) => told.push(how))
         await next()
       })
       app.get('/', () => ({ status: 200, headers: new Headers() }) as Response)
@@ -147,9 +147,9 @@ export const endingCases: readonly Case[] = [
       app.use(async (c, next) => {
         await next()
         late = () => {
-          c.var.security.onAnswer((failed) => told.push(failed))
-          c.var.security.onEnd((how) => told.push(how))
-          told.push(c.var.security.isAnswered)
+          c.var.security.lifecycle.onAnswer((failed) => told.push(failed))
+          c.var.security.lifecycle.onEnd((how) => told.push(how))
+          told.push(c.var.security.lifecycle.isAnswered)
         }
       })
       app.get('/', (c) => c.text('timeout', 504))
@@ -162,10 +162,10 @@ export const endingCases: readonly Case[] = [
       const told: unknown[] = []
       app.use(async (c, next) => {
         for (const listen of ['onAnswer', 'onEnd'] as const) {
-          c.var.security[listen](() => {
+          c.var.security.lifecycle[listen](() => {
             throw new Error('bug')
           })
-          c.var.security[listen]((how: unknown) => told.push(how))
+          c.var.security.lifecycle[listen]((how: unknown) => told.push(how))
         }
         await next()
       })

@@ -66,17 +66,17 @@ function hold(kit: Kit, c: Context, lease: Lease, name: string, leaseMs: number)
     onFailure: (error) => void kit.fault(error),
     onLoss(why) {
       kit.emit({ type: 'limit.degraded', level: 'error', reason: `lease_${why}`, resource: name })
-      kit.breakOff(new Error('The slot of this request could not be kept.'))
+      kit.lifecycle.breakOff(new Error('The slot of this request could not be kept.'))
     },
   })
   const release = (): void => {
     stop()
     releaseLater(kit, c, lease)
   }
-  kit.onAnswer(() => {
+  kit.lifecycle.onAnswer(() => {
     if (c.res.status === 101) release()
   })
-  kit.onEnd(release)
+  kit.lifecycle.onEnd(release)
 }
 
 function refuse(kit: Kit, name: string, limit: number): Response {

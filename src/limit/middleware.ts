@@ -301,7 +301,7 @@ function holdReserved(kit: Kit, c: Context, { policies, charges, store, sinceMs 
     if (!isReserved) continue
     const held = new Reservation(c, kit, name, store, charges[i]!, sinceMs)
     noteReservation(c, held)
-    kit.onAnswer((failed) => {
+    kit.lifecycle.onAnswer((failed) => {
       // Who hung up may have made it fail.
       if (failed && kit.abortSignal?.aborted !== true) held.returnAll()
     })

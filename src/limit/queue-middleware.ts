@@ -84,10 +84,10 @@ export function queue(options: QueueOptions): MiddlewareHandler<Env> {
 function leaveAtEnd(kit: Kit, c: Context, places: KeyedQueue, place: Place): void {
   const leave = (): void => places.leave(place, kit.base.clock.now())
   // An upgrade tells no end.
-  kit.onAnswer(() => {
+  kit.lifecycle.onAnswer(() => {
     if (c.res.status === 101) leave()
   })
-  kit.onEnd(leave)
+  kit.lifecycle.onEnd(leave)
 }
 
 function waitForPlace(
@@ -113,17 +113,17 @@ function waitForPlace(
 
   async function waiting(): Promise<Response | undefined> {
     const timer = setTimeout(late, maxWaitMs)
-    kit.waits(true)
+    kit.lifecycle.waits(true)
     try {
       signal.addEventListener('abort', gone)
       if (signal.aborted) gone()
       // Such as by a time-out that stands before: the answer is another's by now.
-      kit.onAnswer(gone)
+      kit.lifecycle.onAnswer(gone)
       const place = await end.promise
       if (typeof place === 'string') return refuse(kit, places, key, place === 'late' ? 'queue_timeout' : null)
       return run(place)
     } finally {
-      kit.waits(false)
+      kit.lifecycle.waits(false)
       clearTimeout(timer)
       signal.removeEventListener('abort', gone)
     }

@@ -65,11 +65,11 @@ export function shedLoad(options: ShedLoadOptions = {}): MiddlewareHandler<Env> 
     if (entered !== null) {
       const current = turns
       let admission = entered
-      kit.onWait((waits) => {
+      kit.lifecycle.onWait((waits) => {
         if (waits) limit.pause(admission)
         else admission = limit.resume(current.now())
       })
-      kit.onAnswer(() => {
+      kit.lifecycle.onAnswer(() => {
         // A refusal is quick and an error may be: each is compared with its like.
         current.leave({ admission, kind: `${Math.trunc(c.res.status / 100)} ${routeOf(c)}` })
       })

@@ -101,7 +101,7 @@ export function socketLimits(options: SocketLimitsOptions): LimitedUpgrade {
       const settings: SocketSettings = { name, leaseMs, store, rate, shared }
       const go = (taken: Lease | null): StepAnswer => {
         if (taken === null) return refuseSocket(kit, name, limit)
-        if (!kit.isAnswered) return open(kit, c, taken, settings)
+        if (!kit.lifecycle.isAnswered) return open(kit, c, taken, settings)
         // Answered meanwhile by what stands before: no socket comes of it.
         releaseLater(kit, c, taken)
         return undefined

@@ -8,6 +8,7 @@ import { digestApiKey, makeApiKey, memoryStore } from 'hinoban'
 import { platform } from 'hinoban/node'
 import { afterEach, describe, expect, test } from 'vitest'
 import { createApp } from '../../examples/agent-server/app.ts'
+import { freePort } from '../support/free-port.ts'
 
 const example = join(import.meta.dirname, '../../examples/agent-server')
 const LAUNCHERS = {
@@ -226,15 +227,4 @@ function run(
 function chat(server: Launched, key: string): Promise<Response> {
   const headers = { authorization: `Bearer ${key}`, 'content-type': 'application/json' }
   return fetch(`${server.url}/api/chat`, { method: 'POST', headers, body: '{"message":"hello"}' })
-}
-
-function freePort(): Promise<number> {
-  return new Promise((resolve, reject) => {
-    const server = createServer()
-    server.on('error', reject)
-    server.listen(0, '127.0.0.1', () => {
-      const { port } = server.address() as { port: number }
-      server.close(() => resolve(port))
-    })
-  })
 }

@@ -4,9 +4,9 @@ import { createServer, type Server } from 'node:http'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { Readable } from 'node:stream'
-import { build } from 'esbuild'
 import { digestApiKey, makeApiKey } from 'hinoban'
 import { Log, LogLevel, Miniflare } from 'miniflare'
+import { bundleWorker } from '../support/bundle-worker.ts'
 
 /** The runtimes that every flow is shown on. */
 export const RUNTIMES = ['node', 'bun', 'deno', 'workerd'] as const
@@ -119,18 +119,9 @@ async function startChild(
 }
 
 async function startWorkerd(key: string, env: Record<string, string>): Promise<TestServer> {
-  const bundle = await build({
-    entryPoints: [join(folder, 'worker.ts')],
-    bundle: true,
-    format: 'esm',
-    target: 'es2024',
-    conditions: ['workerd', 'worker', 'browser'],
-    external: ['cloudflare:*'],
-    write: false,
-  })
   let output = ''
   const server = new Miniflare({
-    modules: [{ type: 'ESModule', path: 'worker.mjs', contents: bundle.outputFiles[0]!.text }],
+    modules: await bundleWorker(join(folder, 'worker.ts')),
     compatibilityDate: '2026-07-30',
     // Without it nobody is told on Workers that a client broke off.
     compatibilityFlags: ['enable_request_signal'],

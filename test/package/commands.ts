@@ -1,5 +1,4 @@
 import { type ChildProcess, execFile, spawn } from 'node:child_process'
-import { createServer } from 'node:net'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
 
@@ -24,15 +23,6 @@ export async function run(folder: string, command: string, ...args: readonly str
 /** The path of a program of this checkout's own `node_modules`. */
 export function bin(name: string): string {
   return join(root, 'node_modules/.bin', name)
-}
-
-/** A port that was free a moment ago. */
-export async function freePort(): Promise<number> {
-  const server = createServer()
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
-  const { port } = server.address() as { port: number }
-  await new Promise((resolve) => server.close(resolve))
-  return port
 }
 
 /** Runs a server for as long as `use` takes. @throws {Error} with what the server printed, when either fails. */

@@ -4,8 +4,9 @@ import { join } from 'node:path'
 import type { Readable } from 'node:stream'
 import { build } from 'esbuild'
 import { Miniflare } from 'miniflare'
+import { freePort } from '../support/free-port.ts'
 import type { Check } from './checks.ts'
-import { bin, freePort, root, run, withServer } from './commands.ts'
+import { bin, root, run, withServer } from './commands.ts'
 import { readmeFiles } from './readme.ts'
 
 const COMPILER = {

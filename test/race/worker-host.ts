@@ -1,6 +1,6 @@
 import { join } from 'node:path'
-import { build } from 'esbuild'
 import { Miniflare } from 'miniflare'
+import { bundleWorker } from '../support/bundle-worker.ts'
 import type { Operation } from './history.ts'
 import type { ConsumeReport, HistoryTask, Task } from './tasks.ts'
 
@@ -14,17 +14,8 @@ export interface RaceWorker {
 }
 
 export async function startRaceWorker(): Promise<RaceWorker> {
-  const bundle = await build({
-    entryPoints: [join(import.meta.dirname, 'worker.ts')],
-    bundle: true,
-    format: 'esm',
-    target: 'es2024',
-    conditions: ['workerd', 'worker', 'browser'],
-    external: ['cloudflare:*'],
-    write: false,
-  })
   const miniflare = new Miniflare({
-    modules: [{ type: 'ESModule', path: 'worker.mjs', contents: bundle.outputFiles[0]!.text }],
+    modules: await bundleWorker(join(import.meta.dirname, 'worker.ts')),
     compatibilityDate: '2026-07-30',
     cf: false,
     host: '127.0.0.1',

@@ -1,4 +1,5 @@
-import { freePort, type RedisServer, startRedis } from './server.ts'
+import { freePort } from '../support/free-port.ts'
+import { type RedisServer, startRedis } from './server.ts'
 
 const NODES = 3
 const SLOTS = 16_384

@@ -1,13 +1,14 @@
 import { strict as assert } from 'node:assert'
 import fc from 'fast-check'
 import { Redis as IoRedis } from 'ioredis'
-import { afterAll, beforeAll, describe, test } from 'vitest'
+import { describe, test } from 'vitest'
 import { type RedisCommand, type RedisStoreOptions, redisStore } from '../../adapters/redis/index.ts'
 import { type AtomicStore, type StoreNotice, StoreOutage } from '../../src/store/contract.ts'
 import { type Bucket, type Charge, decide, makeRate } from '../../src/store/gcra.ts'
-import { connect, type TestClient } from './clients.ts'
+import { connect } from './clients.ts'
 import { sayIfLeftOut } from './left-out.ts'
-import { hasRedis, type RedisServer, startRedis } from './server.ts'
+import { hasRedis, startRedis } from './server.ts'
+import { useRedis } from './use-redis.ts'
 
 const START = 1_780_000_000_000
 const MINUTE = 60_000
@@ -18,16 +19,7 @@ const TEN = makeRate(10, 60)
 sayIfLeftOut()
 
 describe.runIf(hasRedis)('redis > redisStore()', () => {
-  let server: RedisServer
-  let client: TestClient
-  beforeAll(async () => {
-    server = await startRedis()
-    client = await connect('ioredis', server.port)
-  })
-  afterAll(async () => {
-    client.close()
-    await server.stop()
-  })
+  const redis = useRedis('ioredis')
 
   /** A store under a prefix of its own, with the commands that it sent. */
   function open(options: Partial<RedisStoreOptions> = {}): {
@@ -41,7 +33,7 @@ describe.runIf(hasRedis)('redis > redisStore()', () => {
     const prefix = options.prefix ?? crypto.randomUUID()
     const send: RedisStoreOptions['send'] = (command, key) => {
       sent.push(command)
-      return client.send(command, key)
+      return redis.client.send(command, key)
     }
     const store = redisStore({ send, prefix, deadlineMs: 5_000, ...options })
     store.watch!((notice) => notices.push(notice))
@@ -54,7 +46,7 @@ describe.runIf(hasRedis)('redis > redisStore()', () => {
   }
 
   test('names the option that is wrong', () => {
-    const { send } = client
+    const { send } = redis.client
     assert.throws(() => redisStore({} as RedisStoreOptions), { name: 'TypeError', message: /send is missing/ })
     assert.throws(() => redisStore({ send, prefix: 'a b' }), { name: 'RangeError', message: /prefix must be/ })
     assert.throws(() => redisStore({ send, prefix: '{a}' }), { name: 'RangeError', message: /prefix must be/ })
@@ -124,10 +116,10 @@ describe.runIf(hasRedis)('redis > redisStore()', () => {
   test('a bucket or record that something else wrote is an outage for its call alone, and is not repeated', async () => {
     const { store, prefix } = open()
     const consume = async (name: string): Promise<unknown> => store.consume('p', [{ name, rate: TEN, cost: 1 }])
-    await server.command('SET', `${prefix}/b/p/text`, 'secret text')
-    await server.command('RPUSH', `${prefix}/b/p/list`, 'secret')
-    await server.command('SET', `${prefix}/r/p/n`, 'version - {"secret"')
-    await server.command('RPUSH', `${prefix}/r/p/list`, 'secret')
+    await redis.server.command('SET', `${prefix}/b/p/text`, 'secret text')
+    await redis.server.command('RPUSH', `${prefix}/b/p/list`, 'secret')
+    await redis.server.command('SET', `${prefix}/r/p/n`, 'version - {"secret"')
+    await redis.server.command('RPUSH', `${prefix}/r/p/list`, 'secret')
     const [good, ...bad] = await Promise.allSettled([
       consume('good'),
       consume('text'),
@@ -144,7 +136,7 @@ describe.runIf(hasRedis)('redis > redisStore()', () => {
   })
 
   test('no key or value is in an error', async () => {
-    const { store } = open({ send: ([, ...args], key) => client.send(['NO-SUCH-COMMAND', ...args], key) })
+    const { store } = open({ send: ([, ...args], key) => redis.client.send(['NO-SUCH-COMMAND', ...args], key) })
     const outage = await rejected(async () => store.set({ partition: 'p', name: 'secret-name' }, 'secret-value', null))
     assert.doesNotMatch(inspect(outage), /secret-/)
     const refused = await startRedis('--rename-command', 'SET', '')
@@ -169,7 +161,7 @@ describe.runIf(hasRedis)('redis > redisStore()', () => {
     const { store, sent } = open()
     await store.set(KEY, 1, null)
     await store.consume('p', [{ name: 'n', rate: TEN, cost: 4 }])
-    await server.command('SCRIPT', 'FLUSH')
+    await redis.server.command('SCRIPT', 'FLUSH')
     assert.equal((await store.get(KEY))?.value, 1)
     assert.equal((await store.consume('p', [{ name: 'n', rate: TEN, cost: 6 }])).admitted, true)
     assert.equal((await store.consume('p', [{ name: 'n', rate: TEN, cost: 1 }])).admitted, false)
@@ -183,7 +175,7 @@ describe.runIf(hasRedis)('redis > redisStore()', () => {
     const answers: (() => void)[] = []
     const { store } = open({
       send: (command, key) => {
-        if (!holds) return client.send(command, key)
+        if (!holds) return redis.client.send(command, key)
         most = Math.max(most, ++underWay)
         return new Promise((resolve) =>
           answers.push(() => {
@@ -219,9 +211,9 @@ describe.runIf(hasRedis)('redis > redisStore()', () => {
         send: async (command, key) => {
           if (isNext && command[0] === 'EVALSHA') {
             isNext = false
-            await client.send(command, key)
+            await redis.client.send(command, key)
           }
-          return client.send(command, key)
+          return redis.client.send(command, key)
         },
       })
       return {
@@ -276,8 +268,8 @@ describe.runIf(hasRedis)('redis > redisStore()', () => {
     const { store } = open({
       deadlineMs: 100,
       send: (command, key) => {
-        if (!keeps) return client.send(command, key)
-        kept = async () => client.send(command, key)
+        if (!keeps) return redis.client.send(command, key)
+        kept = async () => redis.client.send(command, key)
         return new Promise(() => undefined)
       },
     })
@@ -315,7 +307,7 @@ describe.runIf(hasRedis)('redis > redisStore()', () => {
     let loses = true
     const { store } = open({
       deadlineMs: 5,
-      send: (command, key) => (loses ? new Promise(() => undefined) : client.send(command, key)),
+      send: (command, key) => (loses ? new Promise(() => undefined) : redis.client.send(command, key)),
     })
     const lost = Array.from({ length: 256 }, (_, i) => (async () => store.get({ ...KEY, name: `${i}` }))())
     await Promise.allSettled(lost)
@@ -334,7 +326,7 @@ describe.runIf(hasRedis)('redis > redisStore()', () => {
     let hangs = false
     const { store } = open({
       deadlineMs: 2_000,
-      send: (command, key) => (hangs ? new Promise(() => undefined) : client.send(command, key)),
+      send: (command, key) => (hangs ? new Promise(() => undefined) : redis.client.send(command, key)),
     })
     const consume = async (): Promise<boolean> =>
       (await store.consume('p', [{ name: 'n', rate: TEN, cost: 1 }])).admitted
@@ -360,7 +352,7 @@ describe.runIf(hasRedis)('redis > redisStore()', () => {
         const tag = Number(/\{(\d+)\}/.exec(key)![1])
         if (tag % 3 === 0) return new Promise(() => undefined)
         healthy.add(key)
-        return client.send(command, key)
+        return redis.client.send(command, key)
       },
     })
     const claim = async (i: number): Promise<boolean> =>
@@ -375,7 +367,7 @@ describe.runIf(hasRedis)('redis > redisStore()', () => {
 
   test('an error of Redis about one call does not close the store for others', async () => {
     const { store, prefix } = open()
-    await server.command('RPUSH', `${prefix}/r/p/list`, 'x')
+    await redis.server.command('RPUSH', `${prefix}/r/p/list`, 'x')
     for (let i = 0; i < 8; i++) await assert.rejects(async () => store.get({ ...KEY, name: 'list' }), StoreOutage)
     assert.equal(await store.get(KEY), null)
   })
@@ -437,7 +429,7 @@ describe.runIf(hasRedis)('redis > redisStore()', () => {
       for (let i = 0; i < 8; i++) await store.claim({ partition: 'p', name: `${i}` }, START + 1)
       clock.at = START + HOUR + 1
       for (let i = 0; i < 2; i++) await store.set({ partition: 'p', name: 'new' }, i, null)
-      assert.deepEqual(await server.command('ZRANGE', `${prefix}/i/p`, '0', '-1'), ['new'])
+      assert.deepEqual(await redis.server.command('ZRANGE', `${prefix}/i/p`, '0', '-1'), ['new'])
     })
 
     test('a bucket that is full again lasts a minute, one that never was used is no key', async () => {
@@ -450,12 +442,12 @@ describe.runIf(hasRedis)('redis > redisStore()', () => {
     })
 
     async function ttlsOf(prefix: string): Promise<Record<string, number>> {
-      const keys = (await server.command('KEYS', `${prefix}/*`)) as string[]
+      const keys = (await redis.server.command('KEYS', `${prefix}/*`)) as string[]
       const entries = keys.map(async (key) => {
         const name = key.slice(prefix.length + 1)
         return [
           name.length > 100 ? 'hashed' : name.replace(/^sequence.*/, 'sequence'),
-          Number(await server.command('PTTL', key)),
+          Number(await redis.server.command('PTTL', key)),
         ] as const
       })
       return Object.fromEntries(await Promise.all(entries))
@@ -535,14 +527,14 @@ describe.runIf(hasRedis)('redis > redisStore()', () => {
       const clock = stopped()
       const { store, prefix, notices } = open({ clock })
       await store.claim({ ...KEY, name: 'long before' }, START + MINUTE)
-      const backup = await server.command('GET', `${prefix}/epoch`)
+      const backup = await redis.server.command('GET', `${prefix}/epoch`)
       clock.at += HOUR
       await store.claim(KEY, clock.at + HOUR)
       await drop(prefix)
       await assert.rejects(async () => store.claim(KEY, clock.at + HOUR), StoreOutage)
       clock.at += MINUTE
       await drop(prefix)
-      await server.command('SET', `${prefix}/epoch`, String(backup))
+      await redis.server.command('SET', `${prefix}/epoch`, String(backup))
       await assert.rejects(async () => store.claim(KEY, clock.at + HOUR), StoreOutage)
       assert.equal(notices.length, 2)
     })
@@ -550,7 +542,7 @@ describe.runIf(hasRedis)('redis > redisStore()', () => {
     test('an epoch that was lost alone is a loss, for a newcomer too', async () => {
       const { store, prefix } = open()
       await store.claim(KEY, Date.now() + HOUR)
-      await server.command('DEL', `${prefix}/epoch`)
+      await redis.server.command('DEL', `${prefix}/epoch`)
       const newcomer = open({ prefix })
       await assert.rejects(async () => newcomer.store.claim(KEY, Date.now() + HOUR), StoreOutage)
     })
@@ -665,7 +657,7 @@ describe.runIf(hasRedis)('redis > redisStore()', () => {
 
     /** Every key of one prefix, as an older copy of Redis would hold it. */
     async function dumpOf(prefix: string): Promise<readonly (readonly [string, Buffer])[]> {
-      const raw = new IoRedis(server.port, '127.0.0.1')
+      const raw = new IoRedis(redis.server.port, '127.0.0.1')
       const keys = await raw.keys(`${prefix}/*`)
       const dumps = await Promise.all(keys.map(async (key) => [key, (await raw.dumpBuffer(key))!] as const))
       raw.disconnect()
@@ -673,19 +665,19 @@ describe.runIf(hasRedis)('redis > redisStore()', () => {
     }
 
     async function restore(copy: readonly (readonly [string, Buffer])[]): Promise<void> {
-      const raw = new IoRedis(server.port, '127.0.0.1')
+      const raw = new IoRedis(redis.server.port, '127.0.0.1')
       for (const [key, dump] of copy) await raw.restore(key, 0, dump)
       raw.disconnect()
     }
 
     /** What FLUSHALL does, for one prefix. */
     async function drop(prefix: string): Promise<void> {
-      await server.command('DEL', ...((await server.command('KEYS', `${prefix}/*`)) as [string]))
+      await redis.server.command('DEL', ...((await redis.server.command('KEYS', `${prefix}/*`)) as [string]))
     }
   })
 
   test('ready() tells whether Redis answers', async () => {
-    const { send } = client
+    const { send } = redis.client
     await redisStore({ send }).ready()
     const dead = redisStore({ send: () => Promise.reject(new Error('connect ECONNREFUSED')) })
     await assert.rejects(async () => dead.ready(), StoreOutage)

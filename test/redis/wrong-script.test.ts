@@ -1,10 +1,10 @@
-import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { describe, expect, test } from 'vitest'
 import type { RedisCommand } from '../../adapters/redis/index.ts'
 import { casesFor } from '../../src/store/conformance.ts'
-import { connect, type TestClient } from './clients.ts'
 import { redisHarness } from './conformance.ts'
 import { sayIfLeftOut } from './left-out.ts'
-import { hasRedis, type RedisServer, startRedis } from './server.ts'
+import { hasRedis } from './server.ts'
+import { useRedis } from './use-redis.ts'
 
 /** One slip each in the script that decides: what stands there, and what stands there instead. */
 const slips: Record<string, readonly [string, string]> = {
@@ -35,25 +35,16 @@ const slips: Record<string, readonly [string, string]> = {
 sayIfLeftOut()
 
 describe.runIf(hasRedis)('redis > the contract convicts', () => {
-  let server: RedisServer
-  let client: TestClient
-  beforeAll(async () => {
-    server = await startRedis()
-    client = await connect('ioredis', server.port)
-  })
-  afterAll(async () => {
-    client.close()
-    await server.stop()
-  })
+  const redis = useRedis('ioredis')
 
   test.each(Object.entries(slips))('%s', async (_slip, [right, wrong]) => {
     let slipped = 0
     const send = (command: RedisCommand, key: string): PromiseLike<unknown> => {
       const [name, verb, lua] = command
-      if (name !== 'SCRIPT' || !lua!.includes('local job')) return client.send(command, key)
+      if (name !== 'SCRIPT' || !lua!.includes('local job')) return redis.client.send(command, key)
       expect(lua).toContain(right)
       slipped++
-      return client.send([name, verb!, lua!.replace(right, wrong)], key)
+      return redis.client.send([name, verb!, lua!.replace(right, wrong)], key)
     }
     const cases = casesFor(redisHarness({ send })).filter(({ name }) => /random/.test(name))
     expect(cases).toHaveLength(5)

@@ -1,22 +1,13 @@
 import { fileURLToPath } from 'node:url'
-import { build } from 'esbuild'
 import { Miniflare } from 'miniflare'
 import { cloudflareNames } from '../adapters/cloudflare.names.ts'
+import { bundleWorker } from '../support/bundle-worker.ts'
 import { portableCases } from './all.ts'
 import { testsOf } from './child.ts'
 import type { Result } from './report.ts'
 
-const bundle = await build({
-  entryPoints: [fileURLToPath(new URL('worker.ts', import.meta.url))],
-  bundle: true,
-  format: 'esm',
-  target: 'es2024',
-  conditions: ['workerd', 'worker', 'browser'],
-  external: ['cloudflare:*', 'node:*'],
-  write: false,
-})
 const miniflare = new Miniflare({
-  modules: [{ type: 'ESModule', path: 'worker.mjs', contents: bundle.outputFiles[0]!.text }],
+  modules: await bundleWorker(fileURLToPath(new URL('worker.ts', import.meta.url))),
   compatibilityDate: '2026-07-30',
   compatibilityFlags: ['nodejs_compat'],
   cf: false,

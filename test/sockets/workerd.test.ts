@@ -1,8 +1,8 @@
 import { join } from 'node:path'
-import { build } from 'esbuild'
 import { digestApiKey } from 'hinoban'
 import { Log, LogLevel, Miniflare } from 'miniflare'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { bundleWorker } from '../support/bundle-worker.ts'
 import { dial, dialUntilOpen, type Line, leavingStreams, mustDial, shake, until } from './client.ts'
 import { makeUsers } from './server.ts'
 
@@ -14,17 +14,8 @@ describe('workerd > LIM-5', () => {
   let server: Miniflare
   let port: number
   beforeAll(async () => {
-    const bundle = await build({
-      entryPoints: [join(import.meta.dirname, 'worker.ts')],
-      bundle: true,
-      format: 'esm',
-      target: 'es2024',
-      conditions: ['workerd', 'worker', 'browser'],
-      external: ['cloudflare:*'],
-      write: false,
-    })
     server = new Miniflare({
-      modules: [{ type: 'ESModule', path: 'worker.mjs', contents: bundle.outputFiles[0]!.text }],
+      modules: await bundleWorker(join(import.meta.dirname, 'worker.ts')),
       compatibilityDate: '2026-07-30',
       // Tells of clients that leave.
       compatibilityFlags: ['enable_request_signal'],

@@ -24,6 +24,7 @@ export interface TrustedProxies {
 export const UNKNOWN_ADDRESS: Address = { ip: null, source: 'unknown' }
 
 const MAX_HOPS = 32
+const CANONICAL_IPV4 = /^(?:25[0-5]|2[0-4]\d|1\d\d|[1-9]?\d)(?:\.(?:25[0-5]|2[0-4]\d|1\d\d|[1-9]?\d)){3}$/
 
 /** An address as eight groups of 16 bits, IPv4 as `::ffff:a.b.c.d` (RFC 4291 section 2.5.5.2). */
 type Groups = readonly number[]
@@ -34,6 +35,8 @@ type Groups = readonly number[]
  * @param text one IP address; a zone (`%eth0`) is dropped
  */
 export function makeAddress(text: string | null | undefined, source: Exclude<AddressSource, 'unknown'>): Address {
+  // What most peers are is canonical as it stands.
+  if (text && CANONICAL_IPV4.test(text)) return { ip: text, source }
   const groups = text ? parseIp(text.split('%', 1)[0]!) : null
   return groups ? { ip: formatIp(groups), source } : UNKNOWN_ADDRESS
 }

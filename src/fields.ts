@@ -1,6 +1,7 @@
 /** HTTP grammar: the few rules that headers are written and read by. */
 
 const TOKEN68 = /^[A-Za-z0-9._~+/-]+=*$/
+const PLAIN = /^[\w.:-]*$/
 const VISIBLE = /^[\x20-\x7e]*$/
 
 /**
@@ -9,6 +10,7 @@ const VISIBLE = /^[\x20-\x7e]*$/
  * @throws {RangeError} for anything but printable ASCII, so that no line break can leave the header.
  */
 export function quotedString(text: string): string {
+  if (PLAIN.test(text)) return `"${text}"`
   if (!VISIBLE.test(text)) throw new RangeError('A header value holds printable ASCII only.')
   return `"${text.replaceAll('\\', '\\\\').replaceAll('"', '\\"')}"`
 }
@@ -33,6 +35,24 @@ export function normalAuthority(authority: string, scheme: string): string | nul
   const port = match[2] === undefined ? '' : String(Number(match[2]))
   const standard = scheme === 'https:' ? '443' : '80'
   return port === '' || port === standard ? match[1]! : `${match[1]}:${port}`
+}
+
+/** {@link requestAuthority}, which remembers the last answer: most requests of an app name one host. */
+export class AuthorityReader {
+  /** What the last URL began with, up to the path; '' for none. */
+  #origin = ''
+  #host: string | null = null
+  #authority: string | null = null
+
+  of(url: string, host: string | null): string | null {
+    if (this.#origin !== '' && host === this.#host && url.startsWith(this.#origin)) return this.#authority
+    const end = url.indexOf('/', url.indexOf('://') + 3)
+    const origin = url.slice(0, end + 1)
+    this.#origin = /[?#]/.test(origin) ? '' : origin
+    this.#host = host
+    this.#authority = requestAuthority(url, host)
+    return this.#authority
+  }
 }
 
 /** The host of an authority, without its port. */

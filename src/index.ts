@@ -14,6 +14,7 @@ export { type Clock, systemClock } from './clock.ts'
 export { type EventLevel, type EventType, eventLine, lineSink, type SecurityEvent, type Sink } from './event.ts'
 export type { Exchange } from './exchange.ts'
 export type { FirstTier } from './first-tier.ts'
+export { type EnvOfAll, guard } from './guard.ts'
 export { type CorsOptions, TAURI_ORIGINS } from './http/cors.ts'
 export { API_CSP, type HeaderOptions, OPENMOTOKO_CSP } from './http/headers.ts'
 export {

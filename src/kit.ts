@@ -11,7 +11,8 @@ import {
   type Sink,
 } from './event.ts'
 import type { Exchange } from './exchange.ts'
-import { requestAuthority } from './fields.ts'
+import { AuthorityReader } from './fields.ts'
+import type { HeaderRule } from './header-rules.ts'
 import { Lifecycle } from './lifecycle.ts'
 import type { Platform } from './platform.ts'
 import type { Principal } from './principal.ts'
@@ -47,13 +48,6 @@ export interface EventInput {
   readonly resource?: string
 }
 
-/** A header that waits for the response. `default` yields to the handler's own value, `append` adds to a list. */
-export interface PendingHeader {
-  readonly name: string
-  readonly value: string
-  readonly how: 'set' | 'default' | 'append' | 'remove'
-}
-
 /** What one quota decided in this request. */
 export interface LimitState {
   /** Its name, as in the limit fields. */
@@ -75,6 +69,16 @@ export interface LimitState {
   readonly isDryRun: boolean
 }
 
+/** What the limit fields say of a policy and one share of it, whatever is left. */
+export interface PolicyItem {
+  /** The item of `RateLimit-Policy`. */
+  readonly whole: string
+  /** The policy's name, quoted. */
+  readonly name: string
+  /** The parameter that names the share; '' for none. */
+  readonly share: string
+}
+
 /** What events say of the caller. */
 interface Caller {
   readonly origin: string | null
@@ -94,10 +98,14 @@ export class KitBase {
   readonly clock: Clock
   readonly events: EventQueue
   readonly formatProblem: ProblemFormat | undefined
+  /** Reads the authority of requests. */
+  readonly authorities: AuthorityReader = new AuthorityReader()
+  /** What is done to the headers of every answer. */
+  readonly headerRules: readonly HeaderRule[]
   readonly #watched = new WeakSet<AtomicStore>()
 
   /** @throws {TypeError} naming the option that is missing or wrong, and the mend. */
-  constructor(owner: string, options: KitOptions) {
+  constructor(owner: string, options: KitOptions, headerRules: readonly HeaderRule[] = []) {
     const { platform, store, mode = 'production', clock = systemClock, events, formatProblem } = options
     if (!platform) {
       throw new TypeError(
@@ -113,6 +121,7 @@ export class KitBase {
     this.clock = clock
     this.events = new EventQueue(events === undefined ? [lineSink(platform.log)] : [events].flat(), clock)
     this.formatProblem = formatProblem
+    this.headerRules = headerRules
     if (this.store) this.watch(this.store)
   }
 
@@ -148,16 +157,17 @@ export class Kit implements Exchange {
   readonly path: string
   /** Whether the body was read within the cap. */
   bodyIsCapped = false
-  /** How the request goes on behind a layer that let it through. */
-  readonly lifecycle: Lifecycle
   /** Set by `authenticate()`, for limits and events. */
   principal: Principal | null
   readonly #c: Context
   readonly #outer: Kit | undefined
   readonly #request: Request
-  readonly #headers: PendingHeader[] = []
+  readonly #headers: HeaderRule[] = []
   readonly #limits: LimitState[] = []
-  readonly #findAddress: () => Address
+  readonly #policyItems: PolicyItem[] = []
+  readonly #findAddress: ((c: Context) => Address) | undefined
+  #url: string | undefined
+  #lifecycle: Lifecycle | undefined
   #address: Address | undefined
   #caller: Caller | undefined
   #now: number | undefined
@@ -173,21 +183,26 @@ export class Kit implements Exchange {
     this.path = c.req.path
     this.principal = outer?.principal ?? null
     this.#request = c.req.raw
-    this.lifecycle = new Lifecycle(outer?.lifecycle, (error) => void this.fault(error))
-    // An outer kit saw the original request, which alone has a peer on Bun.
-    this.#findAddress = () => (findAddress ? findAddress(c) : (outer?.address() ?? base.platform.address(c)))
+    this.#findAddress = findAddress
+    if (outer) for (const rule of base.headerRules) outer.respond(rule)
   }
 
-  /** What waits to be written on the response. */
-  get pendingHeaders(): readonly PendingHeader[] {
+  /** How the request goes on behind a layer that let it through. */
+  get lifecycle(): Lifecycle {
+    this.#lifecycle ??= new Lifecycle(this.#outer?.lifecycle, this)
+    return this.#lifecycle
+  }
+
+  /** What this request has done to the headers of its answer, after the rules of {@link base}. */
+  get headerRules(): readonly HeaderRule[] {
     return this.#headers
   }
 
-  /** Has a header written when the response leaves. `set` unless told. */
-  respond(name: string, value: string, how: PendingHeader['how'] = 'set'): void {
-    this.#headers.push({ name, value, how })
+  /** Has a header written when the response leaves. */
+  respond(rule: HeaderRule): void {
+    this.#headers.push(rule)
     // The outer kit writes last: what stands nearer to the handler must be its last word.
-    this.#outer?.respond(name, value, how)
+    this.#outer?.respond(rule)
   }
 
   /** What the limiters before the handler decided, in their order. */
@@ -195,11 +210,19 @@ export class Kit implements Exchange {
     return this.#outer ? this.#outer.limits : this.#limits
   }
 
-  /** Notes what a limiter decided, and gives all such notes of this request. */
-  addLimit(state: LimitState): readonly LimitState[] {
-    if (this.#outer) return this.#outer.addLimit(state)
+  /** What clients are told of {@link limits}, one for each. */
+  get policyItems(): readonly PolicyItem[] {
+    return this.#outer ? this.#outer.policyItems : this.#policyItems
+  }
+
+  /** Notes what a limiter decided. */
+  addLimit(state: LimitState, item: PolicyItem): void {
+    if (this.#outer) {
+      this.#outer.addLimit(state, item)
+      return
+    }
     this.#limits.push(state)
-    return this.#limits
+    this.#policyItems.push(item)
   }
 
   /** The instant of this request, read once: ms since the epoch. */
@@ -210,12 +233,18 @@ export class Kit implements Exchange {
 
   /** `http:` or `https:`, as the request's URL has it. */
   get scheme(): string {
-    return this.#request.url.slice(0, this.#request.url.indexOf('://') + 1)
+    return this.url.slice(0, this.url.indexOf('://') + 1)
+  }
+
+  /** The request's URL, as the runtime gives it. */
+  get url(): string {
+    this.#url ??= this.#request.url
+    return this.#url
   }
 
   /** The host and port that URL and `Host` agree on, null when they do not. */
   get authority(): string | null {
-    return requestAuthority(this.#request.url, this.header('host'))
+    return this.base.authorities.of(this.url, this.header('host'))
   }
 
   header(name: string): string | null {
@@ -224,8 +253,14 @@ export class Kit implements Exchange {
 
   /** Who the client is on the network, found out once: ask early, as a runtime forgets the peer of a broken connection. */
   address(): Address {
-    this.#address ??= this.#findAddress()
+    this.#address ??= this.#readAddress()
     return this.#address
+  }
+
+  #readAddress(): Address {
+    if (this.#findAddress) return this.#findAddress(this.#c)
+    // An outer kit saw the original request, which alone has a peer on Bun.
+    return this.#outer?.address() ?? this.base.platform.address(this.#c)
   }
 
   /** Aborts when the client goes away; null where the runtime does not say. */

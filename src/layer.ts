@@ -1,16 +1,49 @@
 import type { Context, Env, MiddlewareHandler, Next } from 'hono'
 import { tellingEnd } from './ending.ts'
-import { type EventInput, Kit, KitBase, type KitOptions, type PendingHeader, requireAtomic, SetupError } from './kit.ts'
+import { applyRules, type HeaderRule, type HeaderTable } from './header-rules.ts'
+import { type EventInput, Kit, KitBase, type KitOptions, requireAtomic, SetupError } from './kit.ts'
 import { Problem } from './problem.ts'
 import { isPending } from './store/contract.ts'
 
 /** Hono's context, for functions that an app gives us. */
 export type { Context } from 'hono'
 
-const PRIVATE = /(?:^|[\s,])(?:no-store|private)(?:$|[\s,])/i
+/** What an authenticated caller is told is for nobody else, whatever a handler or a server that it proxies says. */
+const PRIVATE_ANSWER: readonly HeaderRule[] = [
+  { name: 'cdn-cache-control', value: '', how: 'remove' },
+  { name: 'surrogate-control', value: '', how: 'remove' },
+  { name: 'cache-control', value: 'no-store', how: 'unless-private' },
+]
 
 /** What a step of a layer answers: a Response that ends the request, or undefined to go on. */
 export type StepAnswer = Response | undefined | PromiseLike<Response | undefined>
+
+/** What a layer does with a request before the next one. */
+export type Step = (kit: Kit, c: Context) => StepAnswer
+
+/** The first layer of a chain: it makes the kit, and looks at what the rest left behind. */
+export interface Opening {
+  open(c: Context): Kit
+  /** Called where the rest failed or found nothing. */
+  mend?(kit: Kit, c: Context): Promise<void>
+}
+
+/** What a middleware of ours is made of, so that several can be one. */
+export interface Layer {
+  readonly owner: string
+  readonly step: Step
+  /** How the layer begins where no other stands before; null where one must. */
+  readonly opening: Opening | null
+  /** Whether it begins a chain of its own behind another one, too. */
+  readonly isFirst: boolean
+}
+
+const layers = new WeakMap<MiddlewareHandler, Layer>()
+
+/** What a middleware is made of; undefined for one that is not ours. */
+export function layerOf(middleware: MiddlewareHandler): Layer | undefined {
+  return layers.get(middleware)
+}
 
 /**
  * Makes a middleware of a step. Behind `security()` it uses that kit; without, it makes one of its own options and closes
@@ -18,41 +51,52 @@ export type StepAnswer = Response | undefined | PromiseLike<Response | undefined
  *
  * @param owner how messages name the layer, such as `rateLimit()`
  */
-export function layer<E extends Env>(
-  owner: string,
-  options: KitOptions,
-  step: (kit: Kit, c: Context) => StepAnswer,
-): MiddlewareHandler<E> {
+export function layer<E extends Env>(owner: string, options: KitOptions, step: Step): MiddlewareHandler<E> {
   if (options.store) requireAtomic(owner, options.store)
   const own = options.platform ? new KitBase(owner, options) : null
-  const run = (kit: Kit, c: Context, next: Next): unknown => {
-    let answer: StepAnswer
-    try {
-      answer = step(kit, c)
-    } catch (error) {
-      throw kit.fault(error)
-    }
-    // A request that was answered meanwhile (a time-out stands before) goes no further: nobody would count its work.
-    const goOn = (response: Response | undefined): unknown =>
-      response ?? (kit.lifecycle.isAnswered ? undefined : next())
-    if (!isPending(answer)) return goOn(answer)
-    return answer.then(goOn, (error: unknown): never => {
-      throw kit.fault(error)
-    })
-  }
+  return middlewareOf<E>({ owner, step, opening: own && openingOf(own), isFirst: false })
+}
+
+/** A middleware that does what a layer says. */
+export function middlewareOf<E extends Env>(made: Layer): MiddlewareHandler<E> {
+  const { owner, step, opening, isFirst } = made
   const handler = (c: Context, next: Next): unknown => {
-    const kit: Kit | undefined = c.get('security')
-    if (kit) return run(kit, c, next)
-    if (!own) throw missingKit(owner)
-    const opened = new Kit(own, c)
+    const kit: Kit | undefined = isFirst ? undefined : c.get('security')
+    if (kit) return goThrough(step, kit, c, next)
+    if (!opening) throw missingKit(owner)
+    const opened = opening.open(c)
     c.set('security', opened)
-    return closing(opened, c, () => {
-      opened.address()
-      return run(opened, c, next)
-    })
+    return closing(opened, c, () => goThrough(step, opened, c, next), opening)
   }
   // Hono awaits whatever a middleware returns; its type wants a promise, which the quick path does without.
-  return handler as MiddlewareHandler<E>
+  const middleware = handler as MiddlewareHandler<E>
+  layers.set(middleware, made)
+  return middleware
+}
+
+function openingOf(base: KitBase): Opening {
+  return {
+    open(c) {
+      const kit = new Kit(base, c)
+      kit.address()
+      return kit
+    },
+  }
+}
+
+function goThrough(step: Step, kit: Kit, c: Context, next: Next): unknown {
+  let answer: StepAnswer
+  try {
+    answer = step(kit, c)
+  } catch (error) {
+    throw kit.fault(error)
+  }
+  // A request that was answered meanwhile (a time-out stands before) goes no further: nobody would count its work.
+  const goOn = (response: Response | undefined): unknown => response ?? (kit.lifecycle.isAnswered ? undefined : next())
+  if (!isPending(answer)) return goOn(answer)
+  return answer.then(goOn, (error: unknown): never => {
+    throw kit.fault(error)
+  })
 }
 
 /** The kit of a request. @throws {SetupError} when no layer stands before. */
@@ -92,9 +136,10 @@ export function emit(c: Context, event: EventInput): void {
  * Runs the rest of a request, then closes its kit: whatever was answered or thrown, the headers are written and the
  * events handed on.
  */
-export async function closing(kit: Kit, c: Context, rest: () => unknown): Promise<Response | undefined> {
+async function closing(kit: Kit, c: Context, rest: () => unknown, opening: Opening): Promise<Response | undefined> {
   try {
     const answer = await rest()
+    if (opening.mend && (c.error || (c.finalized && c.res.status === 404))) await opening.mend(kit, c)
     if (isResponse(answer) && !c.finalized) c.res = answer
     if (!c.finalized || !isResponse(c.res)) {
       replaceResponse(c, kit.refuse({ code: 'internal', detail: 'The handler gave no response.' }))
@@ -113,13 +158,13 @@ export async function closing(kit: Kit, c: Context, rest: () => unknown): Promis
   ) {
     replaceResponse(c, kit.refuse(c.error.refusal))
   }
-  if (kit.principal) keepPrivate(c, kit)
+  if (kit.principal) for (const rule of PRIVATE_ANSWER) kit.respond(rule)
   try {
-    writeHeaders(c, kit.pendingHeaders)
+    writeHeaders(c, kit)
   } catch (error) {
     // Such as a fetched response whose body was read already: it cannot be copied, nor sent.
     replaceResponse(c, kit.refuse(kit.fault(error).refusal))
-    writeHeaders(c, kit.pendingHeaders)
+    writeHeaders(c, kit)
   }
   tellOutcome(c, kit)
   // Started before the answer leaves, so that a synchronous store holds the events by then; awaited by nobody.
@@ -148,14 +193,8 @@ function tellOutcome(c: Context, kit: Kit): void {
   } catch (error) {
     kit.lifecycle.ended('failed')
     replaceResponse(c, kit.refuse(kit.fault(error).refusal))
-    writeHeaders(c, kit.pendingHeaders)
+    writeHeaders(c, kit)
   }
-}
-
-/** What an authenticated caller is told is for nobody else, whatever a handler or a server that it proxies says. */
-function keepPrivate(c: Context, kit: Kit): void {
-  for (const name of ['cdn-cache-control', 'surrogate-control']) kit.respond(name, '', 'remove')
-  if (!PRIVATE.test(c.res.headers.get('cache-control') ?? '')) kit.respond('cache-control', 'no-store')
 }
 
 /** Puts a response in the place of another, none of whose headers survive. */
@@ -174,31 +213,21 @@ export function isResponse(value: unknown): value is Response {
   return typeof status === 'number' && status > 0 && 'headers' in value
 }
 
-function writeHeaders(c: Context, headers: readonly PendingHeader[]): void {
+function writeHeaders(c: Context, kit: Kit): void {
   if (c.res.status === 101) return
   try {
-    for (const header of headers) write(c.res.headers, header)
+    applyAll(c.res.headers, kit)
   } catch (error) {
     if (!(error instanceof TypeError)) throw error
     // A fetched or redirecting response has immutable headers: copy it once.
     replaceResponse(c, new Response(c.res.body, c.res))
-    for (const header of headers) write(c.res.headers, header)
+    applyAll(c.res.headers, kit)
   }
 }
 
-function write(headers: Headers, { name, value, how }: PendingHeader): void {
-  if (how === 'set') headers.set(name, value)
-  else if (how === 'remove') headers.delete(name)
-  else if (how === 'append') appendToken(headers, name, value)
-  else if (!headers.has(name)) headers.set(name, value)
-}
-
-/** Adds a token to a list header such as `Vary`, unless it stands there. */
-function appendToken(headers: Headers, name: string, token: string): void {
-  const present = headers.get(name)
-  const tokens = present?.split(',').map((one) => one.trim().toLowerCase()) ?? []
-  if (!tokens.includes(token.toLowerCase()) && !tokens.includes('*'))
-    headers.set(name, present ? `${present}, ${token}` : token)
+function applyAll(table: HeaderTable, kit: Kit): void {
+  applyRules(table, kit.base.headerRules)
+  applyRules(table, kit.headerRules)
 }
 
 /** No Problem: without a kit there is nowhere to record it, and Hono's own handler shows a plain error to the developer. */

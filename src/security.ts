@@ -1,13 +1,14 @@
-import type { Context, MiddlewareHandler, Next } from 'hono'
+import type { Context, MiddlewareHandler } from 'hono'
 import { type Address, clientAddress, networkTest, type TrustedProxies } from './address.ts'
 import type { EventType } from './event.ts'
+import type { HeaderRule } from './header-rules.ts'
 import { DEFAULT_BODY_TIMEOUT_SECONDS, DEFAULT_MAX_BODY_BYTES, declaredFault, readBody } from './http/body.ts'
-import { CORS_GRANTS, type Cors, type CorsOptions, makeCors } from './http/cors.ts'
+import { CORS_RULES, type Cors, type CorsOptions, makeCors } from './http/cors.ts'
 import { type HeaderOptions, securityHeaders } from './http/headers.ts'
 import { hostTest } from './http/hosts.ts'
 import { pathFault, rawPath } from './http/path.ts'
 import { Kit, KitBase, type KitEnv, type KitOptions } from './kit.ts'
-import { closing, isResponse, replaceResponse } from './layer.ts'
+import { isResponse, middlewareOf, replaceResponse, type Step } from './layer.ts'
 import type { Platform } from './platform.ts'
 import type { Refusal } from './problem.ts'
 
@@ -42,7 +43,11 @@ export interface SecurityOptions extends KitOptions {
  * const app = new Hono().use(security({ platform, store: memoryStore() }))
  */
 export function security(options: SecurityOptions): MiddlewareHandler<KitEnv> {
-  const base = new KitBase('security()', options)
+  const mode = options.mode ?? 'production'
+  const headers = securityHeaders(options.headers ?? {}, mode === 'production').map(
+    ([name, value]): HeaderRule => ({ name, value, how: name === 'content-security-policy' ? 'default' : 'set' }),
+  )
+  const base = new KitBase('security()', options, headers)
   const maxBodyBytes = options.maxBodyBytes ?? DEFAULT_MAX_BODY_BYTES
   if (!Number.isSafeInteger(maxBodyBytes) || maxBodyBytes < 0) {
     throw new TypeError('security(): maxBodyBytes must be a whole number of bytes, 0 or more.')
@@ -51,38 +56,28 @@ export function security(options: SecurityOptions): MiddlewareHandler<KitEnv> {
   if (!(bodyTimeoutSeconds > 0 && bodyTimeoutSeconds <= 3600)) {
     throw new TypeError('security(): bodyTimeoutSeconds must be above 0 and at most 3600.')
   }
-  const headers = securityHeaders(options.headers ?? {}, base.mode === 'production')
   const cors = options.cors ? makeCors(options.cors) : null
   const allowsHost = options.hosts ? hostTest(options.hosts) : null
   const findAddress = options.trustedProxies ? behindProxies(options.platform, options.trustedProxies) : undefined
 
-  return (c, next) => {
-    const kit = new Kit(base, c, findAddress)
-    c.set('security', kit)
-    for (const [name, value] of headers) {
-      kit.respond(name, value, name === 'content-security-policy' ? 'default' : 'set')
-    }
-    return closing(kit, c, () => {
-      // Asked now: a runtime forgets the peer once the connection breaks, and Bun once the request is copied.
-      kit.address()
-      if (cors) makeReadable(kit, cors)
-      const refusal = refuse(kit, guardTarget(c, kit, allowsHost)) ?? (cors && answerPreflight(kit, cors))
-      if (refusal) return refusal
-      const declared = refuse(kit, guardDeclaration(kit, maxBodyBytes))
-      if (declared) return declared
-      kit.bodyIsCapped = true
-      if (isBodiless(kit)) return handle(c, kit, next)
-      return guardBody(c, kit, maxBodyBytes, bodyTimeoutSeconds).then(
-        (guarded): unknown => refuse(kit, guarded) ?? handle(c, kit, next),
-      )
-    }) as Promise<never>
+  const step: Step = (kit, c) => {
+    // Asked now: a runtime forgets the peer once the connection breaks, and Bun once the request is copied.
+    kit.address()
+    if (cors) makeReadable(kit, cors)
+    const fault = guardTarget(kit, allowsHost)
+    if (fault) return refuse(kit, fault)
+    const preflight = cors && answerPreflight(kit, cors)
+    if (preflight) return preflight
+    const declared = guardDeclaration(kit, maxBodyBytes)
+    if (declared) return refuse(kit, declared)
+    kit.bodyIsCapped = true
+    if (isBodiless(kit)) return undefined
+    return guardBody(c, kit, maxBodyBytes, bodyTimeoutSeconds).then((guarded) =>
+      guarded ? refuse(kit, guarded) : undefined,
+    )
   }
-}
-
-/** Everything behind this layer. Afterwards, what Hono answered by itself becomes a problem. */
-async function handle(c: Context, kit: Kit, next: Next): Promise<void> {
-  await next()
-  if (c.error || (c.finalized && c.res.status === 404)) await replaceHonoDefaults(c, kit)
+  const opening = { open: (c: Context) => new Kit(base, c, findAddress), mend: replaceHonoDefaults }
+  return middlewareOf<KitEnv>({ owner: 'security()', step, opening, isFirst: true })
 }
 
 const DEFAULT_ANSWER_MS = 50
@@ -93,15 +88,14 @@ interface Guarded {
   readonly refusal: Refusal
 }
 
-function refuse(kit: Kit, guarded: Guarded | null): Response | undefined {
-  if (!guarded) return undefined
+function refuse(kit: Kit, guarded: Guarded): Response {
   kit.emit({ type: guarded.event, level: 'warn', reason: guarded.reason })
   return kit.refuse(guarded.refusal)
 }
 
 /** Refuses a path with two readings (each is a way around a guard) and an authority that is not this app's. */
-function guardTarget(c: Context, kit: Kit, allowsHost: ((authority: string) => boolean) | null): Guarded | null {
-  const { url } = c.req.raw
+function guardTarget(kit: Kit, allowsHost: ((authority: string) => boolean) | null): Guarded | null {
+  const { url } = kit
   // HTTP/1.0 without Host leaves Bun's URL without one, and the path would be read as it.
   const fault = /^https?:\/\/[^/?#]/.test(url) ? pathFault(rawPath(url)) : 'no_authority'
   if (fault) {
@@ -121,18 +115,16 @@ function guardTarget(c: Context, kit: Kit, allowsHost: ((authority: string) => b
 
 /** Lets an allowed origin read the answer, whatever it will be. */
 function makeReadable(kit: Kit, cors: Cors): void {
-  kit.respond('vary', 'Origin', 'append')
-  // A handler, or a server that it proxies, must not open what is closed here.
-  for (const name of CORS_GRANTS) kit.respond(name, '', 'remove')
+  for (const rule of CORS_RULES) kit.respond(rule)
   const origin = kit.header('origin')
   if (origin === null || !cors.allows(origin)) return
-  for (const [name, value] of cors.answerHeaders(origin)) kit.respond(name, value)
+  for (const [name, value] of cors.answerHeaders(origin)) kit.respond({ name, value, how: 'set' })
 }
 
 function answerPreflight(kit: Kit, cors: Cors): Response | undefined {
+  if (kit.method !== 'OPTIONS') return undefined
   const origin = kit.header('origin')
-  if (kit.method !== 'OPTIONS' || origin === null || kit.header('access-control-request-method') === null)
-    return undefined
+  if (origin === null || kit.header('access-control-request-method') === null) return undefined
   if (cors.allows(origin)) return new Response(null, { status: 204, headers: cors.preflightHeaders })
   const refusal: Refusal = { code: 'cors.origin_not_allowed', detail: 'Pages of this origin may not call this server.' }
   return refuse(kit, { event: 'cors.refused', reason: 'origin', refusal })
@@ -168,7 +160,7 @@ async function guardBody(c: Context, kit: Kit, maxBytes: number, timeoutSeconds:
 }
 
 /** Hono's own plain-text 404 and 500 become problems; an app's `notFound` and `onError` stand. */
-async function replaceHonoDefaults(c: Context, kit: Kit): Promise<void> {
+async function replaceHonoDefaults(kit: Kit, c: Context): Promise<void> {
   // An HTTPException is a chosen answer, and so is what onError makes of an error below 500; a Problem was recorded where it
   // was made. Anything else is a fault.
   if (!isResponse(c.res)) return

@@ -1,3 +1,5 @@
+import type { HeaderRule } from '../header-rules.ts'
+
 /** Which other origins' pages may call this app and read its answers. */
 export interface CorsOptions {
   /** Exact origins, such as `https://app.example.com` or `tauri://localhost`. `*` and `null` are refused. */
@@ -27,8 +29,12 @@ export interface Cors {
   answerHeaders(origin: string): readonly (readonly [string, string])[]
 }
 
-/** The response headers that let an origin in. */
-export const CORS_GRANTS: readonly string[] = ['access-control-allow-origin', 'access-control-allow-credentials']
+/** For every answer: a handler, or a server that it proxies, must not open what is closed here. */
+export const CORS_RULES: readonly HeaderRule[] = [
+  { name: 'vary', value: 'Origin', how: 'append' },
+  { name: 'access-control-allow-origin', value: '', how: 'remove' },
+  { name: 'access-control-allow-credentials', value: '', how: 'remove' },
+]
 
 const TOKEN = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/
 const EXPOSED = [

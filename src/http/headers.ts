@@ -14,6 +14,12 @@ export interface HeaderOptions {
   readonly crossOriginResourcePolicy?: string | false
   /** `Permissions-Policy`; no camera, microphone, geolocation, payment or USB unless told. */
   readonly permissionsPolicy?: string | false
+  /**
+   * `false` leaves out what today's browsers need no more where a `Content-Security-Policy` stands, or what old plug-ins
+   * alone read: `X-Frame-Options`, `X-XSS-Protection`, `X-DNS-Prefetch-Control`, `X-Permitted-Cross-Domain-Policies` and
+   * `Origin-Agent-Cluster`. Each costs a request up to a microsecond.
+   */
+  readonly legacy?: false
 }
 
 /** For answers that are data: nothing may be loaded, run, framed or submitted. */
@@ -23,6 +29,14 @@ export const API_CSP: string =
 /** OpenMotoko's policy, exactly. Weak by today's measure (`'unsafe-inline'`, no `object-src`): for that app's own pages. */
 export const OPENMOTOKO_CSP: string =
   "default-src 'self'; script-src 'self' 'unsafe-inline'; style-src 'self' 'unsafe-inline'; connect-src 'self' ws: wss:;"
+
+const LEGACY = [
+  'x-frame-options',
+  'x-xss-protection',
+  'x-dns-prefetch-control',
+  'x-permitted-cross-domain-policies',
+  'origin-agent-cluster',
+]
 
 /**
  * The headers of every answer, checked and ready. `Cross-Origin-Embedder-Policy` is never sent, as it would stop pages
@@ -52,7 +66,7 @@ export function securityHeaders(options: HeaderOptions, production: boolean): re
   ]
   const headers: [string, string][] = []
   for (const [option, name, value] of table) {
-    if (value === false) continue
+    if (value === false || (options.legacy === false && LEGACY.includes(name))) continue
     if (typeof value !== 'string' || value === '' || !/^[\x20-\x7e]+$/.test(value)) {
       throw new TypeError(
         `security(): headers.${option} must be printable ASCII on one line, or false to leave the header out.`,

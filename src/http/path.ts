@@ -1,5 +1,7 @@
 // Unreserved characters (RFC 3986 section 2.3) need no encoding; encoded, they only serve to slip past a match.
 const UNRESERVED = /[A-Za-z0-9._~-]/
+/** Segments of unreserved characters that begin with no dot: what most paths are. */
+const PLAIN = /^\/(?:[\w~-][\w.~-]*\/)*(?:[\w~-][\w.~-]*)?$/
 const CONTROL_OR_BACKSLASH = /[\u0000-\u0020\u007f\\]/
 
 /**
@@ -11,6 +13,7 @@ const CONTROL_OR_BACKSLASH = /[\u0000-\u0020\u007f\\]/
  * @param path the raw path, before any decoding, without query
  */
 export function pathFault(path: string): string | null {
+  if (PLAIN.test(path)) return null
   if (path.charCodeAt(0) !== 47) return 'not_absolute'
   if (path.includes('//')) return 'empty_segment'
   if (CONTROL_OR_BACKSLASH.test(path)) return 'control_or_backslash'
@@ -22,8 +25,10 @@ export function pathFault(path: string): string | null {
 export function rawPath(url: string): string {
   const start = url.indexOf('/', url.indexOf('://') + 3)
   if (start < 0) return '/'
-  const end = url.slice(start).search(/[?#]/)
-  return end < 0 ? url.slice(start) : url.slice(start, start + end)
+  const query = url.indexOf('?', start)
+  const end = query < 0 ? url.length : query
+  const fragment = url.indexOf('#', start)
+  return url.slice(start, fragment < 0 || fragment > end ? end : fragment)
 }
 
 function escapeFault(path: string): string | null {

@@ -32,7 +32,7 @@ interface Share {
  */
 export function chargeAll(store: RememberingStore, clock: Clock, charges: readonly PlacedCharge[]): Awaitable<Verdict> {
   const { partition } = charges[0]!
-  if (charges.every((charge) => charge.partition === partition)) {
+  if (charges.length === 1 || charges.every((charge) => charge.partition === partition)) {
     return whenAnswered(store.consume(partition, charges), verdictOf)
   }
   const shares = sharesOf(charges)

@@ -1,32 +1,44 @@
 import { quotedString } from '../fields.ts'
-import type { LimitState } from '../kit.ts'
+import type { LimitState, PolicyItem } from '../kit.ts'
+
+/** The texts that one share's states are told with. */
+export function policyItem(limit: Pick<LimitState, 'policy' | 'quota' | 'periodSeconds' | 'partitionKey'>): PolicyItem {
+  const name = quotedString(limit.policy)
+  const share = limit.partitionKey === null ? '' : `;pk=:${limit.partitionKey}:`
+  return { whole: `${name};q=${limit.quota};w=${Math.ceil(limit.periodSeconds)}${share}`, name, share }
+}
 
 /**
  * What a client is told of its limits: `RateLimit-Policy` and `RateLimit` (draft-ietf-httpapi-ratelimit-headers-10) name
  * every policy of the request, and with `pk` which share of it; `X-RateLimit-*` speak of the one with least left.
  * `X-RateLimit-Reset` counts seconds until that bucket is full again. Of a dry run clients are told nothing.
+ *
+ * @param items the texts of each, where they are known
  */
-export function limitFields(decided: readonly LimitState[]): readonly (readonly [string, string])[] {
-  const limits = decided.filter(({ isDryRun }) => !isDryRun)
-  if (limits.length === 0) return []
-  const tightest = limits.reduce((least, one) => (one.remaining < least.remaining ? one : least))
-  const policies = limits.map(
-    (one) => `${quotedString(one.policy)};q=${one.quota};w=${Math.ceil(one.periodSeconds)}${partitionKey(one)}`,
-  )
-  const states = limits.map(
-    (one) => `${quotedString(one.policy)};r=${one.remaining};t=${seconds(one.resetAfterMs)}${partitionKey(one)}`,
-  )
+export function limitFields(
+  decided: readonly LimitState[],
+  items: readonly PolicyItem[] = decided.map(policyItem),
+): readonly (readonly [string, string])[] {
+  let tightest: LimitState | null = null
+  let policies = ''
+  let states = ''
+  for (let i = 0; i < decided.length; i++) {
+    const one = decided[i]!
+    if (one.isDryRun) continue
+    const { whole, name, share } = items[i]!
+    const state = `${name};r=${one.remaining};t=${seconds(one.resetAfterMs)}${share}`
+    policies = tightest === null ? whole : `${policies}, ${whole}`
+    states = tightest === null ? state : `${states}, ${state}`
+    if (tightest === null || one.remaining < tightest.remaining) tightest = one
+  }
+  if (tightest === null) return []
   return [
-    ['ratelimit-policy', policies.join(', ')],
-    ['ratelimit', states.join(', ')],
+    ['ratelimit-policy', policies],
+    ['ratelimit', states],
     ['x-ratelimit-limit', String(tightest.quota)],
     ['x-ratelimit-remaining', String(tightest.remaining)],
     ['x-ratelimit-reset', String(seconds(tightest.resetAfterMs))],
   ]
-}
-
-function partitionKey(limit: LimitState): string {
-  return limit.partitionKey === null ? '' : `;pk=:${limit.partitionKey}:`
 }
 
 /** Whole seconds, rounded up: never earlier than the truth. */

@@ -1,13 +1,14 @@
 import type { MiddlewareHandler } from 'hono'
 import type { FirstTier } from '../first-tier.ts'
-import { type Kit, type KitEnv, type KitOptions, SetupError } from '../kit.ts'
+import { type Kit, type KitEnv, type KitOptions, type PolicyItem, SetupError } from '../kit.ts'
 import { type Context, kitOf, layer, orFault, type StepAnswer } from '../layer.ts'
+import { Recent } from '../recent.ts'
 import { type Awaitable, isPending, StoreOutage, whenAnswered } from '../store/contract.ts'
 import { within } from '../store/deadline.ts'
 import type { RememberingStore } from '../store/denials.ts'
 import { memoryStore } from '../store/memory.ts'
 import { chargeAll, type PlacedCharge, type Verdict } from './charging.ts'
-import { limitFields, seconds } from './fields.ts'
+import { limitFields, policyItem, seconds } from './fields.ts'
 import { limiterStore } from './limiter-store.ts'
 import { type Counted, type LimitPeek, peekLimits, resetLimits } from './peek.ts'
 import { type Cost, makePolicies, type Policy, type QuotaOptions } from './quota.ts'
@@ -61,6 +62,15 @@ export interface RateLimiter extends MiddlewareHandler<KitEnv> {
 
 const STAND_IN_ENTRIES = 100_000
 const TIER_DEADLINE_MS = 250
+/** Of a share some 400 bytes are held. */
+const SHARES_KNOWN = 1_000
+
+/** One share of a quota, as clients are told of it. */
+interface Share {
+  /** As in the limit fields; null where all share the quota. */
+  readonly partitionKey: string | null
+  readonly item: PolicyItem
+}
 
 /**
  * Limits requests exactly, by GCRA: a quota of 100 a minute lets 100 through at once and then one every 0.6 s, however
@@ -87,6 +97,7 @@ export function rateLimit(options: RateLimitOptions): RateLimiter {
   if (firstTier !== undefined) checkTier(firstTier)
   const policiesOf = readQuotas(options)
   const storeOf = (kit: Kit) => limiterStore(kit.store('rateLimit()', options.store), kit.base.clock)
+  const shares = new Recent<Share>(SHARES_KNOWN)
   let standIn: RememberingStore | null = null
 
   const decide = (kit: Kit, c: Context, policies: readonly Policy[], charges: readonly PlacedCharge[]): StepAnswer => {
@@ -106,7 +117,7 @@ export function rateLimit(options: RateLimitOptions): RateLimiter {
     const { clock } = kit.base
     const sinceMs = clock.now()
     const settleWith = (used: RememberingStore, verdict: Verdict): Response | undefined =>
-      answer(kit, c, { policies, charges, verdict, store: used, sinceMs, dryRun })
+      answer(kit, c, { policies, charges, verdict, store: used, sinceMs, dryRun, shares })
     let verdict: Awaitable<Verdict>
     try {
       verdict = chargeAll(store, clock, charges)
@@ -119,6 +130,8 @@ export function rateLimit(options: RateLimitOptions): RateLimiter {
   const limit = (kit: Kit, c: Context): StepAnswer => {
     const policies = policiesOf(c)
     const charges = policies.map((policy) => place(kit, c, policy, ipv6Prefix))
+    const isPriced = policies.every(({ cost }) => typeof cost === 'number')
+    if (isPriced && (firstTier === undefined || dryRun)) return decide(kit, c, policies, charges)
     const go = (costs: readonly number[]): StepAnswer => {
       const priced = charges.map((charge, i) => ({ ...charge, cost: checked(policies[i]!, costs[i]!) }))
       const dear = policies.find(({ rate }, i) => costs[i]! > rate.burst)
@@ -186,7 +199,8 @@ function planOf(quotas: readonly QuotaOptions[], dryRun: boolean): readonly Poli
 
 function place(kit: Kit, c: Context, policy: Policy, ipv6Prefix: number): PlacedCharge {
   const subject = subjectOf('rateLimit()', kit, c, policy.by, ipv6Prefix)
-  return { partition: subject.partition, name: bucketOf(policy.bucket, subject), rate: policy.rate, cost: 0 }
+  const cost = typeof policy.cost === 'number' ? policy.cost : 0
+  return { partition: subject.partition, name: bucketOf(policy.bucket, subject), rate: policy.rate, cost }
 }
 
 /** A function that throws gives a promise that rejects: so those of the other quotas are not left alone. */
@@ -211,25 +225,28 @@ interface Decided {
   readonly store: RememberingStore
   readonly sinceMs: number
   readonly dryRun: boolean
+  /** Those that were asked for last, so that none is hashed over and over. */
+  readonly shares: Recent<Share>
 }
 
 function answer(kit: Kit, c: Context, decided: Decided): Response | undefined {
-  const { policies, charges, verdict, dryRun } = decided
-  let limits = kit.limits
+  const { policies, charges, verdict, dryRun, shares } = decided
   let waitMs = 0
   const violated: string[] = []
-  for (const [i, { name, quota, periodSeconds, by }] of policies.entries()) {
+  for (let i = 0; i < policies.length; i++) {
     const state = verdict.states[i]
     if (!state) continue
-    const { partition, name: bucket } = charges[i]!
-    // Sixteen hex digits read as base64 are twelve bytes.
-    const partitionKey = by[0] === 'everyone' ? null : kit.sha256(`${partition} ${bucket}`).slice(0, 16)
-    limits = kit.addLimit({ policy: name, quota, periodSeconds, ...state, partitionKey, isDryRun: dryRun })
-    if (verdict.admitted || state.retryAfterMs === 0) continue
-    violated.push(name)
-    waitMs = Math.max(waitMs, state.retryAfterMs ?? 0)
+    const { name: policy, quota, periodSeconds } = policies[i]!
+    const { remaining, resetAfterMs, retryAfterMs } = state
+    const { partitionKey, item } = shareOf(kit, shares, policies[i]!, charges[i]!)
+    const told = { remaining, resetAfterMs, retryAfterMs, partitionKey, isDryRun: dryRun }
+    kit.addLimit({ policy, quota, periodSeconds, ...told }, item)
+    if (verdict.admitted || retryAfterMs === 0) continue
+    violated.push(policy)
+    waitMs = Math.max(waitMs, retryAfterMs ?? 0)
   }
-  if (!dryRun) for (const [field, value] of limitFields(limits)) kit.respond(field, value)
+  if (!dryRun)
+    for (const [name, value] of limitFields(kit.limits, kit.policyItems)) kit.respond({ name, value, how: 'set' })
   if (verdict.admitted) {
     holdReserved(kit, c, decided)
     return undefined
@@ -239,6 +256,19 @@ function answer(kit: Kit, c: Context, decided: Decided): Response | undefined {
     kit.emit({ type: 'limit.refused', level: 'warn', reason: dryRun ? 'dry_run' : 'quota', resource })
   }
   return dryRun ? undefined : refuse(kit, violated, seconds(waitMs))
+}
+
+/** Whose share of a quota it is, without anybody's name: the first twelve bytes of a SHA-256, as base64. */
+function shareOf(kit: Kit, shares: Recent<Share>, policy: Policy, { partition, name: bucket }: PlacedCharge): Share {
+  const text = `${partition} ${bucket}`
+  const known = shares.get(text)
+  if (known !== undefined) return known
+  const { name, quota, periodSeconds, by } = policy
+  // Sixteen hex digits read as base64 are twelve bytes.
+  const partitionKey = by[0] === 'everyone' ? null : kit.sha256(text).slice(0, 16)
+  const share = { partitionKey, item: policyItem({ policy: name, quota, periodSeconds, partitionKey }) }
+  shares.set(text, share)
+  return share
 }
 
 function refuse(kit: Kit, violatedPolicies: readonly string[], waitSeconds: number): Response {
@@ -297,7 +327,8 @@ function askTier(
 
 /** What a failed request reserved goes back, unless its handler settled it. */
 function holdReserved(kit: Kit, c: Context, { policies, charges, store, sinceMs }: Decided): void {
-  for (const [i, { name, isReserved }] of policies.entries()) {
+  for (let i = 0; i < policies.length; i++) {
+    const { name, isReserved } = policies[i]!
     if (!isReserved) continue
     const held = new Reservation(c, kit, name, store, charges[i]!, sinceMs)
     noteReservation(c, held)

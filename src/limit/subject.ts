@@ -45,6 +45,7 @@ export function checkCountedBy(owner: string, by: unknown): readonly CountedBy[]
  * @throws {SetupError} for `principal` where nobody was asked who they are.
  */
 export function subjectOf(owner: string, kit: Kit, c: Context, by: readonly CountedBy[], ipv6Prefix: number): Subject {
+  if (by.length === 1) return { partition: textOf(owner, kit, c, by[0]!, ipv6Prefix), within: '' }
   return subjectOfTexts(by.map((part) => textOf(owner, kit, c, part, ipv6Prefix)))
 }
 

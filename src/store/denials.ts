@@ -28,6 +28,7 @@ export interface RememberingStore extends AtomicStore {
 }
 
 const LONGEST_MS = 5_000
+const SHORT_UNITS = 64
 
 /**
  * A store that is asked once, not again and again, about a client that it refuses: until the client may try again, but at most
@@ -113,12 +114,13 @@ class Denials {
   }
 
   #of(partition: string, charges: readonly Charge[]): Denial | undefined {
-    return this.#size === 0 ? undefined : this.#known.get(encodePart(partition))?.get(keyOf(charges))
+    return this.#size === 0 ? undefined : this.#known.get(shortened(partition))?.get(keyOf(charges))
   }
 
   /** Takes note of a decision, and gives it back. */
   note(partition: string, charges: readonly Charge[], decision: Decision, since: number): Decision {
-    const place = encodePart(partition)
+    if (this.#size === 0 && decision.admitted === true) return decision
+    const place = shortened(partition)
     const key = keyOf(charges)
     this.#drop(place, key)
     if (decision.admitted === false && !this.#wasCleared(place, since)) {
@@ -134,7 +136,7 @@ class Denials {
 
   /** Forgets what was denied in a partition. */
   clear(partition: string): void {
-    const place = encodePart(partition)
+    const place = shortened(partition)
     this.#size -= this.#known.get(place)?.size ?? 0
     this.#known.delete(place)
     this.#cleared.delete(place)
@@ -166,9 +168,15 @@ class Denials {
 function keyOf(charges: readonly Charge[]): string {
   let key = ''
   for (const { name, rate } of charges) {
-    key += `${encodePart(name)}:${rate.quota}/${rate.periodUs}/${rate.burst};`
+    const part = shortened(name)
+    key += `${part.length}:${part}:${rate.quota}/${rate.periodUs}/${rate.burst};`
   }
   return key
+}
+
+/** A text that is bounded and stands for no other: encoded ones are never as short as those that are not. */
+function shortened(part: string): string {
+  return part.length <= SHORT_UNITS ? part : encodePart(part)
 }
 
 /** The states as time has gone on, or null where the store must be asked: nothing refuses any more, or less is asked. */

@@ -36,6 +36,32 @@ export const apiKeysCases: readonly Case[] = [
         /apiKeys\(\): keys is empty.*makeApiKey\(\).*digestApiKey\(key\).*openWithoutKeys/,
       )
     },
+    'a key that is kept in memory is let in again without its hash, and no other is': () => {
+      const scheme = apiKeys({ keys: [DIGEST], keepKeysInMemory: 2 })
+      let hashed = 0
+      const ask = (key: string) =>
+        scheme.authenticate({
+          ...exchange({ 'x-api-key': key }),
+          sha256: (text) => {
+            hashed++
+            return digestApiKey(text)
+          },
+        })
+      const first = ask(KEY)
+      assert.ok(first && 'principal' in first)
+      assert.equal(ask(KEY), first)
+      assert.equal(hashed, 1)
+      for (const wrong of [`${KEY}x`, KEY.slice(1), KEY.toLowerCase(), '__proto__', 'constructor']) {
+        for (let i = 0; i < 3; i++) assert.ok('refused' in ask(wrong)!, wrong)
+      }
+      assert.equal(hashed, 16)
+      assert.equal(ask(KEY), first)
+      assert.ok('refused' in scheme.authenticate(exchange({ 'x-api-key': KEY, authorization: `Bearer ${KEY}` }))!)
+    },
+    'a number of keys to keep that is none throws at start': () => {
+      for (const keepKeysInMemory of [-1, 0.5, Number.NaN, '5' as never])
+        assert.throws(() => apiKeys({ keys: [DIGEST], keepKeysInMemory }), /keepKeysInMemory must be/)
+    },
     'names a bad entry by its place, and never repeats a key that was configured by mistake': () => {
       for (const bad of [
         KEY,

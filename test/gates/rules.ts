@@ -109,7 +109,7 @@ const DOORS: readonly { readonly module: RegExp; readonly values: RegExp; readon
     module: /^hono(\/.*)?$/,
     // What meets Hono in a subject is its middleware.ts, or a file of one layer whose name ends so.
     values: new RegExp(`^src/(security|problem|(${SUBJECTS.join('|')})/([a-z-]+-)?middleware)\\.ts$`),
-    types: /^src\/(kit|layer|platform)\.ts$/,
+    types: /^src\/(guard|kit|layer|platform)\.ts$/,
   },
   { module: /^(zod(\/.*)?|@hono\/zod-validator)$/, values: /^src\/validate\// },
   { module: /^@noble\//, values: /^src\/crypto\// },

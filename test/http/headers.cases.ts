@@ -69,6 +69,18 @@ export const headersCases: readonly Case[] = [
         assert.equal(securityHeaders({ [option]: false }, true).length, 11)
       }
     },
+    'legacy: false leaves out five that today nobody needs, and none that protects': () => {
+      const left = securityHeaders({ legacy: false }, true).map(([name]) => name)
+      assert.deepEqual(left, [
+        'content-security-policy',
+        'strict-transport-security',
+        'referrer-policy',
+        'cross-origin-opener-policy',
+        'cross-origin-resource-policy',
+        'permissions-policy',
+        'x-content-type-options',
+      ])
+    },
     'a value that could not stand in a header throws at start, naming the option': () => {
       for (const option of OPTIONS) {
         for (const value of ['', 'a\r\nset-cookie: x=1', 'a\n', '\u0000', 'é', '\t', 1 as never]) {

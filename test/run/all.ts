@@ -18,6 +18,8 @@ import { keyringCases } from '../crypto/keyring.cases.ts'
 import { endingCases } from '../ending.cases.ts'
 import { eventCases } from '../event.cases.ts'
 import { fieldsCases } from '../fields.cases.ts'
+import { guardCases } from '../guard.cases.ts'
+import { headerRulesCases } from '../header-rules.cases.ts'
 import { bodyCases } from '../http/body.cases.ts'
 import { corsCases } from '../http/cors.cases.ts'
 import { headersCases } from '../http/headers.cases.ts'
@@ -47,6 +49,7 @@ import { sheddingMiddlewareCases } from '../limit/shedding-middleware.cases.ts'
 import { socketsCases } from '../limit/sockets.cases.ts'
 import { principalCases } from '../principal.cases.ts'
 import { problemCases } from '../problem.cases.ts'
+import { recentCases } from '../recent.cases.ts'
 import { securityCases } from '../security.cases.ts'
 import { settingsCases } from '../settings.cases.ts'
 import { breakerCases } from '../store/breaker.cases.ts'
@@ -90,6 +93,9 @@ export const portableCases: readonly Case[] = [
   ...kitCases,
   ...layerCases,
   ...securityCases,
+  ...guardCases,
+  ...recentCases,
+  ...headerRulesCases,
   ...apiKeysCases,
   ...keyFormatCases,
   ...authMiddlewareCases,

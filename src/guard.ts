@@ -1,0 +1,61 @@
+import type { Env, MiddlewareHandler } from 'hono'
+import { type Layer, layerOf, middlewareOf, type Step, type StepAnswer } from './layer.ts'
+import { isPending } from './store/contract.ts'
+
+/** A middleware, whatever it puts on the context. */
+// biome-ignore lint/suspicious/noExplicitAny: Hono itself takes handlers of any environment so.
+type AnyMiddleware = MiddlewareHandler<any>
+
+/** What several middlewares together put on the context. */
+export type EnvOfAll<Layers extends readonly AnyMiddleware[]> = Layers extends readonly [
+  MiddlewareHandler<infer First extends Env>,
+  ...infer Others extends readonly AnyMiddleware[],
+]
+  ? First & EnvOfAll<Others>
+  : Env
+
+/**
+ * Several layers of this package as one middleware: what they do is the same, and a request passes them for less, as Hono
+ * does not go from one to the next. They run in their order. `security()` may be the first; without it, it stands before.
+ * An outage or fault of theirs is answered here: the app's `onError` is for its handlers.
+ *
+ * @throws {TypeError} at start for what is no such layer, or for `security()` elsewhere than first.
+ *
+ * @example
+ * const app = new Hono()
+ *   .use(guard(security({ platform, store }), rateLimit({ quota: 100, periodSeconds: 60 }), authenticate(apiKeys({ keys }))))
+ *   .get('/me', (c) => c.text(c.var.principal.id))
+ */
+export function guard<Layers extends readonly [AnyMiddleware, ...AnyMiddleware[]]>(
+  ...layers: Layers
+): MiddlewareHandler<EnvOfAll<Layers>> {
+  if (layers.length === 0) throw new TypeError('guard(): give it at least one layer.')
+  const made = layers.map(partOf)
+  const steps = made.map(({ step }) => step)
+  const { opening, isFirst } = made[0]!
+  const step: Step = (kit, c) => {
+    const from = (at: number): StepAnswer => {
+      for (let i = at; i < steps.length; i++) {
+        // A request that was answered meanwhile (a time-out stands before) goes no further.
+        if (i > 0 && kit.lifecycle.isAnswered) return undefined
+        const answer = steps[i]!(kit, c)
+        if (isPending(answer)) return answer.then((settled) => settled ?? from(i + 1))
+        if (answer) return answer
+      }
+      return undefined
+    }
+    return from(0)
+  }
+  return middlewareOf<EnvOfAll<Layers>>({ owner: 'guard()', step, opening, isFirst })
+}
+
+function partOf(middleware: AnyMiddleware, at: number): Layer {
+  const part = layerOf(middleware)
+  if (!part) {
+    throw new TypeError(
+      `guard(): argument ${at + 1} is no layer of this package. Put other middleware behind guard(), by app.use().`,
+    )
+  }
+  if (part.isFirst && at > 0) throw new TypeError(`guard(): ${part.owner} comes first.`)
+  return part
+}

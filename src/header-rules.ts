@@ -1,0 +1,43 @@
+/**
+ * What becomes of one header when the answer leaves. `set` replaces the handler's value, `default` yields to it, `append` adds to
+ * its list, `remove` takes it away, `unless-private` replaces it but where it keeps the answer out of shared caches.
+ */
+export interface HeaderRule {
+  /** Lower case. */
+  readonly name: string
+  readonly value: string
+  readonly how: 'set' | 'default' | 'append' | 'remove' | 'unless-private'
+}
+
+/** The headers of an answer, however a runtime holds them; names are lower case. `Headers` is one. */
+export interface HeaderTable {
+  get(name: string): string | null
+  has(name: string): boolean
+  set(name: string, value: string): void
+  delete(name: string): void
+}
+
+const PRIVATE = /(?:^|[\s,])(?:no-store|private)(?:$|[\s,])/i
+
+/** Applies rules in their order: a later one has the last word. */
+export function applyRules(table: HeaderTable, rules: readonly HeaderRule[]): void {
+  for (const { name, value, how } of rules) {
+    if (how === 'set') table.set(name, value)
+    else if (how === 'remove') table.delete(name)
+    else if (how === 'append') appendToken(table, name, value)
+    else if (how === 'default') {
+      if (!table.has(name)) table.set(name, value)
+    } else if (!PRIVATE.test(table.get(name) ?? '')) table.set(name, value)
+  }
+}
+
+/** Adds a token to a list header such as `Vary`, unless it stands there. */
+function appendToken(table: HeaderTable, name: string, token: string): void {
+  const present = table.get(name)
+  if (!present) {
+    table.set(name, token)
+    return
+  }
+  const tokens = present.split(',').map((one) => one.trim().toLowerCase())
+  if (!tokens.includes(token.toLowerCase()) && !tokens.includes('*')) table.set(name, `${present}, ${token}`)
+}

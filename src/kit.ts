@@ -157,6 +157,8 @@ export class Kit implements Exchange {
   readonly path: string
   /** Whether the body was read within the cap. */
   bodyIsCapped = false
+  /** The body, where one was read. */
+  body: Uint8Array<ArrayBuffer> | null = null
   /** Set by `authenticate()`, for limits and events. */
   principal: Principal | null
   readonly #c: Context
@@ -265,7 +267,12 @@ export class Kit implements Exchange {
 
   /** Aborts when the client goes away; null where the runtime does not say. */
   get abortSignal(): AbortSignal | null {
-    return this.base.platform.signalsAbort ? this.#request.signal : null
+    return this.base.platform.signalsAbort ? this.signal : null
+  }
+
+  /** The request's own signal, whatever the runtime tells by it. */
+  get signal(): AbortSignal {
+    return this.#request.signal
   }
 
   sha256(text: string): string {

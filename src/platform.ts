@@ -17,6 +17,11 @@ export interface Platform {
    * runtime kills what waits so.
    */
   readonly sharesRequests: boolean
+  /**
+   * Whether this request came off the runtime's own HTTP parser, which holds a body to the length that it declares: then it may
+   * be read at once, which is cheaper than piece by piece. Left out where that cannot be told.
+   */
+  framesBody?(c: Context): boolean
   /** Whether `request.signal` tells of a client that goes away, and of nothing else. */
   readonly signalsAbort: boolean
   /** Writes one line to the runtime's console. */

@@ -2,11 +2,18 @@ import type { Context, MiddlewareHandler } from 'hono'
 import { type Address, clientAddress, networkTest, type TrustedProxies } from './address.ts'
 import type { EventType } from './event.ts'
 import type { HeaderRule } from './header-rules.ts'
-import { DEFAULT_BODY_TIMEOUT_SECONDS, DEFAULT_MAX_BODY_BYTES, declaredFault, readBody } from './http/body.ts'
+import {
+  DEFAULT_BODY_TIMEOUT_SECONDS,
+  DEFAULT_MAX_BODY_BYTES,
+  declaredFault,
+  readBody,
+  readFramedBody,
+} from './http/body.ts'
 import { CORS_RULES, type Cors, type CorsOptions, makeCors } from './http/cors.ts'
 import { type HeaderOptions, securityHeaders } from './http/headers.ts'
 import { hostTest } from './http/hosts.ts'
 import { pathFault, rawPath } from './http/path.ts'
+import { giveBody } from './http/read-request.ts'
 import { Kit, KitBase, type KitEnv, type KitOptions } from './kit.ts'
 import { isResponse, middlewareOf, replaceResponse, type Step } from './layer.ts'
 import type { Platform } from './platform.ts'
@@ -150,12 +157,17 @@ const BODY_WHERE_NONE_IS: Refusal = { code: 'body.unreadable', detail: 'A GET or
 
 /** Reads the body whole within the cap, and leaves the request with exactly the bytes that were read. */
 async function guardBody(c: Context, kit: Kit, maxBytes: number, timeoutSeconds: number): Promise<Guarded | null> {
-  const { body } = c.req.raw
-  if (!body) return null
+  const { raw } = c.req
   const length = kit.header('transfer-encoding') === null ? kit.header('content-length') : null
-  const read = await readBody(body, maxBytes, length === null ? null : Number(length), timeoutSeconds)
+  const declared = length === null ? null : Number(length)
+  const framed = declared !== null && kit.base.platform.framesBody?.(c) === true
+  if (!framed && !raw.body) return null
+  const read = framed
+    ? await readFramedBody(raw, declared, maxBytes, timeoutSeconds)
+    : await readBody(raw.body!, maxBytes, declared, timeoutSeconds)
   if (!(read instanceof Uint8Array)) return { event: 'body.refused', reason: read.code, refusal: read }
-  c.req.raw = new Request(c.req.raw, { body: read })
+  kit.body = read
+  giveBody(c, read)
   return null
 }
 

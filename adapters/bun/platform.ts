@@ -1,3 +1,4 @@
+import type { Context } from 'hono'
 import { makeAddress, UNKNOWN_ADDRESS } from '../../src/address.ts'
 import type { Platform } from '../../src/platform.ts'
 import { nativeCrypto } from '../native.ts'
@@ -17,11 +18,17 @@ export const platform: Platform = {
   signalsAbort: true,
   ...nativeCrypto,
   address(c) {
-    const env = c.env as (Partial<BunServer> & { readonly server?: BunServer }) | undefined
-    const server = env?.server ?? env
-    const peer = typeof server?.requestIP === 'function' ? server.requestIP(c.req.raw) : null
+    const peer = peerOf(c)
     return peer ? makeAddress(peer.address, 'socket') : UNKNOWN_ADDRESS
   },
+  // Bun knows a peer for what its server took in, and for no request that was made here.
+  framesBody: (c) => peerOf(c) !== null,
   defer: () => undefined,
   log: (line) => console.log(line),
+}
+
+function peerOf(c: Context): { readonly address: string } | null {
+  const env = c.env as (Partial<BunServer> & { readonly server?: BunServer }) | undefined
+  const server = env?.server ?? env
+  return typeof server?.requestIP === 'function' ? server.requestIP(c.req.raw) : null
 }

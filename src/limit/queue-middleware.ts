@@ -76,7 +76,7 @@ export function queue(options: QueueOptions): MiddlewareHandler<Env> {
     const place = places.enter(key, clock.now())
     if (place !== null) return run(place)
     if (!platform.sharesRequests) return refuse(kit, places, key, 'queue_full')
-    return waitForPlace(kit, c, places, key, maxWaitSeconds * 1000, run)
+    return waitForPlace(kit, places, key, maxWaitSeconds * 1000, run)
   })
 }
 
@@ -92,13 +92,12 @@ function leaveAtEnd(kit: Kit, c: Context, places: KeyedQueue, place: Place): voi
 
 function waitForPlace(
   kit: Kit,
-  c: Context,
   places: KeyedQueue,
   key: string,
   maxWaitMs: number,
   run: (place: Place) => undefined,
 ): Response | Promise<Response | undefined> {
-  const { signal } = c.req.raw
+  const { signal } = kit
   const end = Promise.withResolvers<Place | 'late' | 'gone'>()
   const waiter = places.wait(key, end.resolve)
   if (waiter === null) return refuse(kit, places, key, 'queue_full')

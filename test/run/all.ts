@@ -25,6 +25,7 @@ import { corsCases } from '../http/cors.cases.ts'
 import { headersCases } from '../http/headers.cases.ts'
 import { hostsCases } from '../http/hosts.cases.ts'
 import { pathCases } from '../http/path.cases.ts'
+import { readRequestCases } from '../http/read-request.cases.ts'
 import { kitCases } from '../kit.cases.ts'
 import { layerCases } from '../layer.cases.ts'
 import { accountCases } from '../limit/account.cases.ts'
@@ -103,6 +104,7 @@ export const portableCases: readonly Case[] = [
   ...localCases,
   ...accessMiddlewareCases,
   ...bodyCases,
+  ...readRequestCases,
   ...corsCases,
   ...headersCases,
   ...hostsCases,

@@ -1,0 +1,113 @@
+import assert from 'node:assert/strict'
+import { type Context, Hono } from 'hono'
+import { proxy } from 'hono/proxy'
+import { cloneRawRequest } from 'hono/request'
+import { security } from '../../src/security.ts'
+import { memoryStore } from '../../src/store/memory.ts'
+import { type Case, cases } from '../cases.ts'
+import { keepEvents, secured, TestPlatform } from '../support/fixtures.ts'
+
+const BODY = '{"a":"é"}'
+
+function post(body: BodyInit = BODY, headers: Readonly<Record<string, string>> = {}): Request {
+  return new Request('http://localhost/a?b=c', {
+    method: 'POST',
+    body,
+    headers: { 'content-type': 'application/json', 'x-mine': '1', ...headers },
+  })
+}
+
+/** What a handler made of a POST behind security(). */
+async function made(read: (c: Context) => unknown, request = post()): Promise<unknown> {
+  const { app } = secured()
+  app.post('/a', async (c) => c.json(await read(c)))
+  return (await app.request(request)).json()
+}
+
+export const readRequestCases: readonly Case[] = cases('A request whose body security() read', {
+  'is a whole request where a handler hands it on: copied, cloned, proxied, mounted': async () => {
+    const ways: Record<string, (c: Context) => Promise<string>> = {
+      copied: (c) => new Request('http://upstream.example/', c.req.raw).text(),
+      cloned: (c) => c.req.raw.clone().text(),
+      'cloned by Hono': async (c) => (await cloneRawRequest(c.req)).text(),
+      proxied: async (c) => {
+        const customFetch = (request: Request) => Promise.resolve(new Response(request.body))
+        return (await proxy('http://upstream.example/', { raw: c.req.raw, customFetch })).text()
+      },
+    }
+    for (const [way, read] of Object.entries(ways)) assert.equal(await made(read), BODY, way)
+    const { app } = secured()
+    app.mount('/', (request: Request) => new Response(request.body, { headers: { was: request.method } }))
+    const answer = await app.request(post())
+    assert.equal(await answer.text(), BODY)
+    assert.equal(answer.headers.get('was'), 'POST')
+  },
+  'may be read by c.req and by c.req.raw, in any order': async () => {
+    assert.deepEqual(await made(async (c) => [await c.req.text(), await c.req.raw.text(), await c.req.json()]), [
+      BODY,
+      BODY,
+      JSON.parse(BODY),
+    ])
+    assert.equal(await made(async (c) => (await c.req.raw.text()) + (await c.req.text())), BODY + BODY)
+  },
+  'each reading of JSON is an object of its own, and no reading harms another': async () => {
+    const read = async (c: Context): Promise<unknown> => {
+      const first = await c.req.json()
+      first.a = 'changed'
+      const bytes = await c.req.bytes()
+      const text = new TextDecoder().decode(bytes)
+      return [await c.req.json(), text, (await c.req.blob()).size]
+    }
+    assert.deepEqual(await made(read), [JSON.parse(BODY), BODY, 10])
+  },
+  'tells its method, URL, headers, query and signal as it came': async () => {
+    const read = (c: Context): unknown => [
+      c.req.method,
+      c.req.url,
+      c.req.query('b'),
+      c.req.header('X-Mine'),
+      c.req.header()['x-mine'],
+      c.req.header('absent') ?? null,
+      Object.getPrototypeOf(c.req.header()),
+      c.req.raw.signal.aborted,
+      c.req.raw.headers.get('x-mine'),
+      c.req.raw.bodyUsed,
+    ]
+    assert.deepEqual(await made(read), ['POST', 'http://localhost/a?b=c', 'c', '1', '1', null, null, false, '1', false])
+  },
+  'broken JSON rejects where it is read': async () => {
+    assert.equal(await made((c) => c.req.json().catch((error: Error) => error.name), post('{')), 'SyntaxError')
+  },
+  'forms are read by parseBody() and formData()': async () => {
+    const form = post('x=1&y=2', { 'content-type': 'application/x-www-form-urlencoded' })
+    assert.deepEqual(await made(async (c) => c.req.parseBody(), form.clone()), { x: '1', y: '2' })
+    assert.equal(await made(async (c) => (await c.req.formData()).get('y'), form), '2')
+  },
+  'an app that puts another request in its place reads that one': async () => {
+    const { app } = secured()
+    app.use(async (c, next) => {
+      c.req.raw = new Request('http://localhost/other', { method: 'PUT', body: 'other', headers: { 'x-mine': '2' } })
+      await next()
+    })
+    app.post('/a', async (c) => c.json([await c.req.text(), c.req.method, c.req.header('x-mine'), c.req.url]))
+    assert.deepEqual(await (await app.request(post())).json(), ['other', 'PUT', '2', 'http://localhost/other'])
+  },
+  'is read behind a second security() as well, and after another request was put in its place between the two':
+    async () => {
+      const options = { platform: new TestPlatform(), store: memoryStore(), events: keepEvents().sink }
+      for (const replaced of [false, true]) {
+        const app = new Hono().use(security(options))
+        app.use(async (c, next) => {
+          if (replaced) c.req.raw = new Request(c.req.url, { method: 'POST', body: '"other"' })
+          await next()
+        })
+        app.use(security({ ...options, maxBodyBytes: 100 }))
+        app.post('/a', async (c) => c.json([await c.req.json(), await c.req.raw.text(), c.req.method]))
+        const body = replaced ? '"other"' : BODY
+        assert.deepEqual(await (await app.request(post())).json(), [JSON.parse(body), body, 'POST'])
+        const smaller = new Hono().use(security(options)).use(security({ ...options, maxBodyBytes: 5 }))
+        smaller.post('/a', (c) => c.text('handled'))
+        assert.equal((await smaller.request(post())).status, 413)
+      }
+    },
+})

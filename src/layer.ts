@@ -215,6 +215,8 @@ export function isResponse(value: unknown): value is Response {
 
 function writeHeaders(c: Context, kit: Kit): void {
   if (c.res.status === 101) return
+  // What stands before has its own say on the headers: then they are written where it sees them.
+  if (kit.isFirst && kit.base.platform.completeHead?.(c, (table) => applyAll(table, kit))) return
   try {
     applyAll(c.res.headers, kit)
   } catch (error) {

@@ -1,5 +1,6 @@
 import type { Context } from 'hono'
 import type { Address } from './address.ts'
+import type { HeaderTable } from './header-rules.ts'
 
 /** What a runtime brings. `hinoban/node`, `/bun`, `/deno` and `/cloudflare` each export theirs as `platform`. */
 export interface Platform {
@@ -17,6 +18,11 @@ export interface Platform {
    * runtime kills what waits so.
    */
   readonly sharesRequests: boolean
+  /**
+   * Has `complete` fill in the headers of an answer as it leaves, where that is cheaper than `Headers`; false where they are to be
+   * written on the Response. Left out where the runtime has no such way.
+   */
+  completeHead?(c: Context, complete: (table: HeaderTable) => void): boolean
   /**
    * Whether this request came off the runtime's own HTTP parser, which holds a body to the length that it declares: then it may
    * be read at once, which is cheaper than piece by piece. Left out where that cannot be told.

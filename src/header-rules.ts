@@ -1,13 +1,13 @@
 /**
- * What becomes of one header when the answer leaves. `set` replaces the handler's value, `default` yields to it, `append` adds to
- * its list, `remove` takes it away, `unless-private` replaces it but where it keeps the answer out of shared caches.
+ * What becomes of one header when the answer leaves: its name, lower case, its value, and how. A pair alone replaces the
+ * handler's value; `default` yields to it, `append` adds to its list, `remove` takes it away, `unless-private` replaces it but
+ * where it keeps the answer out of shared caches.
  */
-export interface HeaderRule {
-  /** Lower case. */
-  readonly name: string
-  readonly value: string
-  readonly how: 'set' | 'default' | 'append' | 'remove' | 'unless-private'
-}
+export type HeaderRule = readonly [
+  name: string,
+  value: string,
+  how?: 'default' | 'append' | 'remove' | 'unless-private',
+]
 
 /** The headers of an answer, however a runtime holds them; names are lower case. `Headers` is one. */
 export interface HeaderTable {
@@ -21,8 +21,12 @@ const PRIVATE = /(?:^|[\s,])(?:no-store|private)(?:$|[\s,])/i
 
 /** Applies rules in their order: a later one has the last word. */
 export function applyRules(table: HeaderTable, rules: readonly HeaderRule[]): void {
-  for (const { name, value, how } of rules) {
-    if (how === 'set') table.set(name, value)
+  for (let i = 0; i < rules.length; i++) {
+    const rule = rules[i]!
+    const name = rule[0]
+    const value = rule[1]
+    const how = rule[2]
+    if (how === undefined) table.set(name, value)
     else if (how === 'remove') table.delete(name)
     else if (how === 'append') appendToken(table, name, value)
     else if (how === 'default') {

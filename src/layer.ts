@@ -10,9 +10,9 @@ export type { Context } from 'hono'
 
 /** What an authenticated caller is told is for nobody else, whatever a handler or a server that it proxies says. */
 const PRIVATE_ANSWER: readonly HeaderRule[] = [
-  { name: 'cdn-cache-control', value: '', how: 'remove' },
-  { name: 'surrogate-control', value: '', how: 'remove' },
-  { name: 'cache-control', value: 'no-store', how: 'unless-private' },
+  ['cdn-cache-control', '', 'remove'],
+  ['surrogate-control', '', 'remove'],
+  ['cache-control', 'no-store', 'unless-private'],
 ]
 
 /** What a step of a layer answers: a Response that ends the request, or undefined to go on. */

@@ -97,12 +97,12 @@ export type Refusals = {
 export function problemDetails(refusal: Refusal): ProblemDetails {
   const { code, detail, errors, violatedPolicies } = refusal
   const { status, title } = PROBLEMS[code]
+  const type = REGISTERED_TYPES[code] ?? PROBLEM_TYPE_PREFIX + code
+  const details = { type, title, status, code, detail }
+  // Most have neither.
+  if (!errors && !violatedPolicies) return details
   return {
-    type: REGISTERED_TYPES[code] ?? PROBLEM_TYPE_PREFIX + code,
-    title,
-    status,
-    code,
-    detail,
+    ...details,
     ...(errors && { errors }),
     ...(violatedPolicies && { 'violated-policies': violatedPolicies }),
   }

@@ -52,7 +52,7 @@ export interface SecurityOptions extends KitOptions {
 export function security(options: SecurityOptions): MiddlewareHandler<KitEnv> {
   const mode = options.mode ?? 'production'
   const headers = securityHeaders(options.headers ?? {}, mode === 'production').map(
-    ([name, value]): HeaderRule => ({ name, value, how: name === 'content-security-policy' ? 'default' : 'set' }),
+    ([name, value]): HeaderRule => (name === 'content-security-policy' ? [name, value, 'default'] : [name, value]),
   )
   const base = new KitBase('security()', options, headers)
   const maxBodyBytes = options.maxBodyBytes ?? DEFAULT_MAX_BODY_BYTES
@@ -125,7 +125,7 @@ function makeReadable(kit: Kit, cors: Cors): void {
   for (const rule of CORS_RULES) kit.respond(rule)
   const origin = kit.header('origin')
   if (origin === null || !cors.allows(origin)) return
-  for (const [name, value] of cors.answerHeaders(origin)) kit.respond({ name, value, how: 'set' })
+  for (const rule of cors.answerHeaders(origin)) kit.respond(rule)
 }
 
 function answerPreflight(kit: Kit, cors: Cors): Response | undefined {

@@ -2,11 +2,16 @@ import assert from 'node:assert/strict'
 import { applyRules, type HeaderRule } from '../src/header-rules.ts'
 import { type Case, cases } from './cases.ts'
 
-function after(before: Record<string, string>, ...rules: readonly (readonly [string, HeaderRule['how'], string?])[]) {
+function after(
+  before: Record<string, string>,
+  ...rules: readonly (readonly [string, HeaderRule[2] | 'set', string?])[]
+) {
   const headers = new Headers(before)
   applyRules(
     headers,
-    rules.map(([name, how, value = 'ours']) => ({ name, value, how })),
+    rules.map(
+      ([name, how, value = 'ours']): HeaderRule => (how === 'set' || !how ? [name, value] : [name, value, how]),
+    ),
   )
   return Object.fromEntries(headers)
 }

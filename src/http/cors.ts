@@ -31,9 +31,9 @@ export interface Cors {
 
 /** For every answer: a handler, or a server that it proxies, must not open what is closed here. */
 export const CORS_RULES: readonly HeaderRule[] = [
-  { name: 'vary', value: 'Origin', how: 'append' },
-  { name: 'access-control-allow-origin', value: '', how: 'remove' },
-  { name: 'access-control-allow-credentials', value: '', how: 'remove' },
+  ['vary', 'Origin', 'append'],
+  ['access-control-allow-origin', '', 'remove'],
+  ['access-control-allow-credentials', '', 'remove'],
 ]
 
 const TOKEN = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/

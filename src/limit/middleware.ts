@@ -146,7 +146,8 @@ export function rateLimit(options: RateLimitOptions): RateLimiter {
   }
 
   const handler = layer<KitEnv>('rateLimit()', options, (kit, c) => {
-    return whenAnswered(skip?.(c), (skips) => (skips === true ? notePassed(c) : limit(kit, c)))
+    if (skip === undefined) return limit(kit, c)
+    return whenAnswered(skip(c), (skips) => (skips === true ? notePassed(c) : limit(kit, c)))
   })
   const policiesFor = (who: Counted): readonly Policy[] =>
     who.quotas ? makePolicies(who.quotas, dryRun) : policiesOf(null)
@@ -239,14 +240,14 @@ function answer(kit: Kit, c: Context, decided: Decided): Response | undefined {
     const { name: policy, quota, periodSeconds } = policies[i]!
     const { remaining, resetAfterMs, retryAfterMs } = state
     const { partitionKey, item } = shareOf(kit, shares, policies[i]!, charges[i]!)
-    const told = { remaining, resetAfterMs, retryAfterMs, partitionKey, isDryRun: dryRun }
-    kit.addLimit({ policy, quota, periodSeconds, ...told }, item)
+    const isDryRun = dryRun
+    const limit = { policy, quota, periodSeconds, remaining, resetAfterMs, retryAfterMs, partitionKey, isDryRun }
+    kit.addLimit(limit, item)
     if (verdict.admitted || retryAfterMs === 0) continue
     violated.push(policy)
     waitMs = Math.max(waitMs, retryAfterMs ?? 0)
   }
-  if (!dryRun)
-    for (const [name, value] of limitFields(kit.limits, kit.policyItems)) kit.respond({ name, value, how: 'set' })
+  if (!dryRun) for (const rule of limitFields(kit.limits, kit.policyItems)) kit.respond(rule)
   if (verdict.admitted) {
     holdReserved(kit, c, decided)
     return undefined

@@ -54,7 +54,7 @@ export function rememberDenials(store: AtomicStore, options: DenialsOptions = {}
     remembered: (partition, charges) => denials.find(partition, charges),
     consume(partition, charges): Awaitable<Decision> {
       checkCharges(charges)
-      if (charges.some(({ cost }) => cost < 0)) {
+      if (charges.length === 1 ? charges[0]!.cost < 0 : charges.some(({ cost }) => cost < 0)) {
         denials.clear(partition)
         const answer = store.consume(partition, charges)
         if (!isPending(answer)) return answer

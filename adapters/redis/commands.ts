@@ -80,11 +80,12 @@ export class Commands {
       const key = keys[0]!
       const hash = this.#hashes.get(script.name)
       if (hash === undefined) return load(script, keys, args, dueAt)
-      const rest = [String(keys.length), ...keys, ...args]
+      const count = String(keys.length)
+      const command: RedisCommand = ['EVALSHA', hash, count, ...keys, ...args]
       return new Promise((resolve, reject) => {
-        this.#start(traffic, ['EVALSHA', hash, ...rest], key, dueAt, resolve, (outage) => {
-          if (codeOf(outage) === 'NOSCRIPT') resolve(call(['EVAL', script.lua, ...rest], key, dueAt))
-          else reject(outage)
+        this.#start(traffic, command, key, dueAt, resolve, (outage) => {
+          if (codeOf(outage) !== 'NOSCRIPT') reject(outage)
+          else resolve(call(['EVAL', script.lua, count, ...keys, ...args], key, dueAt))
         })
       })
     }

@@ -1,17 +1,10 @@
 import { randomBytes, toHex } from '../../src/bytes.ts'
 import { StoreOutage } from '../../src/store/contract.ts'
-import { type Bucket, type Charge, type Decision, decide, type Rate } from '../../src/store/gcra.ts'
 import { ticks } from './commands.ts'
 import type { Epoch } from './epoch.ts'
-import { CONSUME } from './scripts.ts'
-
-interface Call {
-  readonly charges: readonly Charge[]
-  readonly keys: readonly string[]
-  readonly dueAt: number
-  readonly resolve: (decision: Decision) => void
-  readonly reject: (error: unknown) => void
-}
+import { CHARGE, CONSUME } from './gcra-scripts.ts'
+import { type Call, decisionOf, jobOf, settle } from './jobs.ts'
+import { Tariffs } from './tariff.ts'
 
 const MAX_UNDER_WAY = 2
 /** After this long without one, a batch is sent although others are under way, ms. */
@@ -31,8 +24,7 @@ const ASK_EPOCH_MS = 1_000
 export class Consumer {
   readonly #epoch: Epoch
   readonly #root: string
-  /** Rates live as long as their limiters. */
-  readonly #rateTexts = new WeakMap<Rate, string>()
+  readonly #tariffs = new Tariffs()
   #waiting: Call[] = []
   #underWay = 0
   #sentAt = Number.NEGATIVE_INFINITY
@@ -46,13 +38,11 @@ export class Consumer {
     this.#root = root
   }
 
-  /** Charges the buckets of these keys, all or nothing. The charges have been checked. */
-  decide(charges: readonly Charge[], keys: readonly string[], dueAt: number): Promise<Decision> {
-    return new Promise((resolve, reject) => {
-      if (this.#waiting.length >= MAX_WAITING) throw new StoreOutage('Too many decisions wait for Redis.')
-      this.#waiting.push({ charges, keys, dueAt, resolve, reject })
-      this.#schedule()
-    })
+  /** Charges the buckets of these keys, all or nothing. The charges have been checked. @throws {StoreOutage} when too many wait. */
+  decide(call: Call): void {
+    if (this.#waiting.length >= MAX_WAITING) throw new StoreOutage('Too many decisions wait for Redis.')
+    this.#waiting.push(call)
+    this.#schedule()
   }
 
   #schedule(): void {
@@ -66,18 +56,44 @@ export class Consumer {
     }
     this.#scheduled = true
     // After the callers that run now: what they ask for goes along.
-    queueMicrotask(() => {
+    // On Node cheaper than queueMicrotask().
+    void Promise.resolve().then(() => {
       this.#scheduled = false
-      void this.#send(this.#batch())
+      this.#send()
+    })
+  }
+
+  #send(): void {
+    const now = ticks.now()
+    const calls = this.#batch(now)
+    if (calls.length === 0) {
+      this.#schedule()
+      return
+    }
+    this.#underWay++
+    this.#sentAt = now
+    this.#schedule()
+    const [call] = calls
+    const asksEpoch = now >= this.#askEpochAt
+    const isPlain = calls.length === 1 && call!.charges.length === 1 && call!.charges[0]!.cost >= 0
+    const answered = isPlain && !asksEpoch ? this.#answerOne(call!) : this.#answer(calls, asksEpoch)
+    const ended = (): void => {
+      this.#underWay--
+      this.#schedule()
+    }
+    answered.then(ended, (error) => {
+      for (const { reject } of calls) reject(error)
+      ended()
     })
   }
 
   /** What is to go next. What waited until it was too late is told so, and not charged: the first of those that wait. */
-  #batch(): readonly Call[] {
-    const now = ticks.now()
+  #batch(now: number): readonly Call[] {
     let late = 0
     while (late < this.#waiting.length && this.#waiting[late]!.dueAt <= now) late++
-    for (const call of this.#waiting.splice(0, late)) call.reject(new StoreOutage('Redis did not answer in time.'))
+    if (late > 0) {
+      for (const { reject } of this.#waiting.splice(0, late)) reject(new StoreOutage('Redis did not answer in time.'))
+    }
     // Two halves: while Redis decides the one, this process is at the other.
     const places = Math.max(1, MAX_UNDER_WAY - this.#underWay)
     const size = Math.min(MAX_BATCH, Math.ceil(this.#waiting.length / places))
@@ -87,64 +103,29 @@ export class Consumer {
     return calls
   }
 
-  async #send(calls: readonly Call[]): Promise<void> {
-    if (calls.length === 0) {
-      this.#schedule()
-      return
-    }
-    this.#underWay++
-    this.#sentAt = ticks.now()
-    this.#schedule()
-    try {
-      // The call that waited longest sets the end: none waits past its own.
-      await this.#answer(calls, calls[0]!.dueAt)
-    } catch (error) {
-      for (const call of calls) call.reject(error)
-    } finally {
-      this.#underWay--
-      this.#schedule()
-    }
+  /** One charge that gives nothing back goes by a shorter way. */
+  #answerOne({ charges, keys, dueAt, resolve }: Call): Promise<void> {
+    const [charge] = charges
+    return this.#epoch
+      .write(CHARGE, keys, () => [`[${this.#tariffs.of(charge!)}]`], dueAt)
+      .then((reply) => resolve(decisionOf(charge!, reply)))
   }
 
-  async #answer(calls: readonly Call[], dueAt: number): Promise<void> {
+  async #answer(calls: readonly Call[], asksEpoch: boolean): Promise<void> {
+    // The call that waited longest sets the end: none waits past its own.
+    const { dueAt } = calls[0]!
     const keys: string[] = []
     for (const call of calls) keys.push(...call.keys)
     const refunds = calls.some(({ charges }) => charges.some(({ cost }) => cost < 0))
     // Some clients send again what a broken connection left open: a refund must not count twice.
     if (refunds) keys.push(`${this.#root}refund/${toHex(randomBytes(12))}`)
-    const asksEpoch = ticks.now() >= this.#askEpochAt
     if (asksEpoch) keys.push(this.#epoch.key)
-    const job = this.#jobOf(calls, refunds, asksEpoch)
-    const reply = await this.#epoch.write(CONSUME, keys, () => [job], dueAt)
+    const job = jobOf(calls, this.#tariffs, refunds, asksEpoch)
+    const reply = (await this.#epoch.write(CONSUME, keys, () => [job], dueAt)) as readonly number[]
     const isAgain = reply[1] === 1
     let at = 2
-    for (const call of calls) at = settle(call, isAgain, reply as readonly number[], at)
+    for (const call of calls) at = settle(call, isAgain, reply, at)
     if (asksEpoch) await this.#notice(String(reply[at]), dueAt)
-  }
-
-  /** Numbers as JSON: see the script. */
-  #jobOf(calls: readonly Call[], refunds: boolean, asksEpoch: boolean): string {
-    const rates: Rate[] = []
-    let sent = ''
-    for (const { charges } of calls) {
-      sent += `,${charges.length}`
-      for (const { rate, cost } of charges) {
-        const found = rates.indexOf(rate)
-        const place = found < 0 ? rates.push(rate) : found + 1
-        sent += `,${place},${cost}`
-      }
-    }
-    const texts = rates.map((rate) => this.#textOf(rate)).join('')
-    return `[${refunds ? 1 : 0},${asksEpoch ? 1 : 0},${rates.length}${texts}${sent}]`
-  }
-
-  #textOf(rate: Rate): string {
-    const known = this.#rateTexts.get(rate)
-    if (known !== undefined) return known
-    const { quota, periodUs, burst, stepUs, stepRest, toleranceUs, toleranceRest } = rate
-    const text = `,${quota},${periodUs},${burst},${stepUs},${stepRest},${toleranceUs},${toleranceRest}`
-    this.#rateTexts.set(rate, text)
-    return text
   }
 
   /** Buckets start full after a loss. That it could not be noted is no reason to doubt the decisions. */
@@ -154,25 +135,4 @@ export class Consumer {
       await this.#epoch.see(stands, dueAt)
     } catch {}
   }
-}
-
-/**
- * Tells a decision, and where the next one's reply begins. The script gives its verdict and the buckets as it read them; the
- * states follow from these.
- */
-function settle(call: Call, isAgain: boolean, reply: readonly number[], begin: number): number {
-  const { resolve, reject } = call
-  const charges = isAgain ? call.charges.map((charge) => ({ ...charge, cost: Math.max(0, charge.cost) })) : call.charges
-  const verdict = reply[begin]
-  let at = begin + 1
-  const { decision } = decide(charges, reply[0]!, (): Bucket | null => {
-    const tatUs = reply[at]!
-    const rest = reply[at + 1]!
-    at += 2
-    return tatUs < 0 ? null : { tatUs, rest }
-  })
-  if (verdict !== 0 && verdict !== 1) reject(new StoreOutage('A bucket in Redis is none of ours.'))
-  else if (decision.admitted === (verdict === 1)) resolve(decision)
-  else reject(new StoreOutage('Redis decided otherwise than this release would.'))
-  return begin + 1 + 2 * charges.length
 }

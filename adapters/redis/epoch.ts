@@ -49,13 +49,6 @@ export class Epoch {
     if (stands !== this.#known || stands === '') await this.learn(false, dueAt)
   }
 
-  /** The first arguments of a script that writes: the deciding clock, and after when it must not write. */
-  #timeArgs(dueAt: number): readonly [now: string, notAfter: string] {
-    const now = this.#now()
-    const notAfter = now === '' && this.#offsetMs !== null ? String(Math.ceil(dueAt + this.#offsetMs)) : ''
-    return [now, notAfter]
-  }
-
   /**
    * An offset that is told includes how long the call was on its way: the least is nearest to the truth. It may grow by 1 ms
    * in a second, as clocks drift.
@@ -68,25 +61,33 @@ export class Epoch {
     this.#offsetAt = now
   }
 
-  /** Runs a script that writes. @param keys of which the first chooses the node */
-  async write(
+  /**
+   * Runs a script that writes. Its reply is a number, or an array that tells the clock.
+   *
+   * @param keys of which the first chooses the node
+   */
+  write(
     script: Script,
     keys: readonly string[],
     argsOf: () => readonly string[],
     dueAt: number,
-  ): Promise<readonly Reply[]> {
-    for (let tries = 0; tries < TRIES; tries++) {
-      await this.ensure(dueAt)
-      const sentAt = ticks.now()
-      const args = [...this.#timeArgs(dueAt), ...argsOf()]
-      const reply = (await this.#lane.run(script, keys, args, dueAt)) as readonly Reply[]
+    tries: number = TRIES,
+  ): Promise<number | readonly Reply[]> {
+    if (this.#known === '') return this.learn(false, dueAt).then(() => this.write(script, keys, argsOf, dueAt, tries))
+    const sentAt = ticks.now()
+    const now = this.#now()
+    const notAfter = now === '' && this.#offsetMs !== null ? String(Math.ceil(dueAt + this.#offsetMs)) : ''
+    const args = [now, notAfter, ...argsOf()]
+    return this.#lane.run(script, keys, args, dueAt).then((reply) => {
+      if (typeof reply === 'number') return reply
       if (!Array.isArray(reply)) throw new StoreOutage('Redis replied to a script as Redis does not.')
       const told = typeof reply[0] === 'number' ? reply[0] : reply[1]
       if (typeof told === 'number') this.#noteClock(told - sentAt, reply[0] === 'late')
-      // Late by the clock that was known, in time by our own: Redis's has stepped forth, and is known now.
       if (reply[0] !== 'late') return reply
-    }
-    throw new StoreOutage('The clock of Redis keeps stepping.')
+      // Late by the clock that was known, in time by our own: Redis's has stepped forth, and is known now.
+      if (tries === 1) throw new StoreOutage('The clock of Redis keeps stepping.')
+      return this.write(script, keys, argsOf, dueAt, tries - 1)
+    })
   }
 
   /** Runs a script of single use. @throws {StoreOutage} too while single use is closed. @param ends as in the script, '-' for never */
@@ -106,6 +107,7 @@ export class Epoch {
         return [known, String(this.#sequence), ...args]
       }
       const reply = await this.#reaching(ends, () => this.write(script, [...this.#keys, ...keys], argsOf, dueAt))
+      if (typeof reply === 'number') throw new StoreOutage('Redis replied to a script as Redis does not.')
       switch (reply[0]) {
         case 'changed':
           if (known === this.#known) await this.learn(false, dueAt)

@@ -12,10 +12,6 @@ export interface Script {
 
 /** Engines drop expired records and their index this long after they ended, ms. Written as a literal into the scripts. */
 const LATE_MS = 3_600_000
-/** Idle buckets are dropped this long after they were full again, ms: time for the engine's own clock to be set. */
-const BUCKET_LATE_MS = 60_000
-/** As in `src/store/gcra.ts`. */
-const CLOCK_SLACK_US = 60_000_000
 /** How far the end of what was claimed may grow before it is written down again, ms. */
 const REACH_STEP_MS = 60_000
 /** Single use stays closed after a loss for at least and at most this long, ms. */
@@ -23,8 +19,6 @@ const SHORTEST_QUIET_MS = 900_000
 const LONGEST_QUIET_MS = 86_400_000
 /** A process that made no single use for this long is no more told from one that lost its last, ms. */
 export const SEQUENCE_KNOWN_MS = 172_800_000
-/** A refund that is sent again is known for this long, ms. */
-const REFUND_KNOWN_MS = 600_000
 
 const CLOCK = `
 local call = redis.call
@@ -204,103 +198,4 @@ elseif known ~= '' then
   end
 end
 return { stands, now, string.format('%.0f', reach) }`,
-}
-
-/**
- * The GCRA step of `src/store/gcra.ts` over many calls, one after the other.
- *
- * KEYS buckets… [refund] [epoch] · ARGV now notAfter job. A job is numbers as JSON, which costs less than as many arguments:
- * refunds asks, how many rates, each as quota periodUs burst stepUs stepRest toleranceUs toleranceRest, then each call as how
- * many charges, each as its rate (from 1) and cost. `refunds` and `asks` are 1 where the key of their name is given. Gives the clock, 1 if these refunds were made before and so are not made again, then for each call
- * 1 (admitted), 0 (refused) or -1 (a bucket is none of ours) and for each of its charges the bucket as it was read: tatUs (-1: none)
- * and rest; at the end the epoch, '' for none, if it was asked for.
- *
- * A bucket is the text `tatUs`, with ` rest` behind it unless that is 0.
- */
-export const CONSUME: Script = {
-  name: 'consume',
-  lua: `
-local call, number, format, floor = redis.call, tonumber, string.format, math.floor
-local now
-if ARGV[1] == '' then
-  local time = call('TIME')
-  now = time[1] * 1000 + floor(time[2] / 1000)
-else
-  now = number(ARGV[1])
-end
-if ARGV[2] ~= '' and now > number(ARGV[2]) then return { 'late', now } end
-local nowUs = now * 1000
-local job = cjson.decode(ARGV[3])
-local refunds, asks, place, last, at = job[1], job[2], 3 + 7 * job[3], #job, 0
-local again = 0
-if refunds == 1 then
-  again = call('SET', KEYS[#KEYS - asks], 1, 'NX', 'PX', ${REFUND_KNOWN_MS}) and 0 or 1
-end
-local out, size = { now, again }, 2
--- Of each charge of one call: the text that was read, the bucket to keep, and whether it is kept even if the call is refused.
-local texts, tats, rests, pulls = {}, {}, {}, {}
-while place < last do
-  local count = job[place + 1]
-  local verdict, mark = 1, size + 1
-  size = mark
-  for i = 1, count do
-    local rate = 7 * job[place + 2 * i] - 4
-    local cost = job[place + 2 * i + 1]
-    if again == 1 and cost < 0 then cost = 0 end
-    local quota, burst, toleranceUs, toleranceRest = job[rate + 1], job[rate + 3], job[rate + 6], job[rate + 7]
-    local text = redis.pcall('GET', KEYS[at + i])
-    local tat, rest, pulled = nil, 0, false
-    if text then
-      tat = number(text)
-      if not tat then
-        if type(text) == 'string' then tat, rest = string.match(text, '^(%d+) (%d+)$') end
-        tat, rest = number(tat), number(rest)
-        if not tat then verdict, rest = -1, 0 end
-      end
-    end
-    out[size + 1] = tat or -1
-    out[size + 2] = rest
-    size = size + 2
-    if not tat or tat < nowUs then
-      tat, rest = nowUs, 0
-    elseif tat - nowUs > math.max(toleranceUs, job[rate + 2]) + ${CLOCK_SLACK_US} then
-      tat, rest, pulled = nowUs + toleranceUs, toleranceRest, true
-    elseif rest >= quota then
-      tat, rest = tat + 1, 0
-    end
-    texts[i], tats[i], rests[i], pulls[i] = text, tat, rest, pulled
-    local fits = false
-    if cost <= burst then
-      local nextTat, nextRest = nowUs, 0
-      if cost >= -burst then
-        nextTat, nextRest = tat + job[rate + 4] * cost, rest + job[rate + 5] * cost
-        if nextRest >= quota or nextRest < 0 then
-          local carry = floor(nextRest / quota)
-          nextTat, nextRest = nextTat + carry, nextRest - carry * quota
-        end
-        if nextTat < nowUs then nextTat, nextRest = nowUs, 0 end
-      end
-      local ahead = nextTat - nowUs
-      fits = cost <= 0 or ahead < toleranceUs or (ahead == toleranceUs and nextRest <= toleranceRest)
-      -- Kept only if every charge fits. A bucket that was pulled in is kept as it is if one does not.
-      if fits then tats[i], rests[i], pulls[i] = nextTat, nextRest, pulled and { tat, rest } end
-    end
-    if not fits and verdict == 1 then verdict = 0 end
-  end
-  out[mark] = verdict
-  if verdict >= 0 then
-    for i = 1, count do
-      local tat, rest, pulled = tats[i], rests[i], pulls[i]
-      if verdict == 0 and type(pulled) == 'table' then tat, rest = pulled[1], pulled[2] end
-      if (verdict == 1 or pulled) and (tat > nowUs or rest > 0 or texts[i]) then
-        local text = rest == 0 and format('%.0f', tat) or format('%.0f %.0f', tat, rest)
-        call('SET', KEYS[at + i], text, 'PX', format('%.0f', (tat - nowUs) / 1000 + ${BUCKET_LATE_MS}))
-      end
-    end
-  end
-  at = at + count
-  place = place + 1 + 2 * count
-end
-if asks == 1 then out[size + 1] = call('GET', KEYS[#KEYS]) or '' end
-return out`,
 }

@@ -204,14 +204,17 @@ class Redis implements RedisStore {
       : this.#write(REPLACE, key.partition, name, json, expiresAt, [version])
   }
 
-  async consume(partition: string, charges: readonly Charge[]): Promise<Decision> {
-    checkCharges(charges)
-    for (const { rate } of charges) this.#checkRate(rate)
-    const shard = this.#shard(partition)
-    const root = `${shard.root}b/${encodePart(partition)}/`
-    const keys = charges.map(({ name }) => root + encodePart(name))
-    if (this.#closed) throw new StoreOutage('The Redis store is closed.')
-    return shard.consumer.decide(charges, keys, this.#dueAt())
+  consume(partition: string, charges: readonly Charge[]): Promise<Decision> {
+    return new Promise((resolve, reject) => {
+      // What is thrown in here rejects.
+      checkCharges(charges)
+      for (const { rate } of charges) this.#checkRate(rate)
+      const { root, consumer } = this.#shard(partition)
+      const begin = `${root}b/${encodePart(partition)}/`
+      const keys = charges.map(({ name }) => begin + encodePart(name))
+      if (this.#closed) throw new StoreOutage('The Redis store is closed.')
+      consumer.decide({ charges, keys, dueAt: this.#dueAt(), resolve, reject })
+    })
   }
 
   async close(): Promise<void> {

@@ -60,7 +60,8 @@ export interface Step {
   readonly pulled: Bucket | null
 }
 
-const CLOCK_SLACK_US = 60_000_000
+/** A TAT that lies further ahead than this beyond the longer of period and tolerance is from before a clock step. */
+export const CLOCK_SLACK_US = 60_000_000
 const LONGEST_US = 366 * 86_400 * 1e6
 
 /**

@@ -86,18 +86,28 @@ describe.runIf(hasRedis)('redis > redisStore()', () => {
     )
   })
 
+  test('LIM-1 a refund of more than the burst leaves a full bucket, however far ahead it lay', async () => {
+    const clock = stopped()
+    const { store } = open({ clock })
+    const charges = (cost: number): readonly Charge[] => [{ name: 'n', rate: TEN, cost }]
+    await store.consume('p', charges(10))
+    clock.at -= 50_000
+    assert.equal((await store.consume('p', charges(0))).states[0]!.remaining, 0)
+    assert.equal((await store.consume('p', charges(-11))).states[0]!.remaining, 10)
+  })
+
   test('a decision is one round trip', async () => {
     const { store, sent } = open()
-    await store.consume('p', [{ name: 'n', rate: TEN, cost: 1 }])
+    const one = [{ name: 'n', rate: TEN, cost: 1 }]
+    await store.consume('p', one)
+    await store.consume('p', one)
     await settled()
     sent.length = 0
-    await store.consume('p', [
-      { name: 'n', rate: TEN, cost: 1 },
-      { name: 'm', rate: TEN, cost: 1 },
-    ])
+    await store.consume('p', [...one, { name: 'm', rate: TEN, cost: 1 }])
+    await store.consume('p', one)
     assert.deepEqual(
       sent.map(([name]) => name),
-      ['EVALSHA'],
+      ['EVALSHA', 'EVALSHA'],
     )
   })
 
@@ -160,12 +170,16 @@ describe.runIf(hasRedis)('redis > redisStore()', () => {
   test('scripts that Redis forgot are sent again', async () => {
     const { store, sent } = open()
     await store.set(KEY, 1, null)
-    await store.consume('p', [{ name: 'n', rate: TEN, cost: 4 }])
+    // One and many are two scripts.
+    const two = [TEN, makeRate(1000, 60)].map((rate, i) => ({ name: 'nm'[i]!, rate, cost: 2 }))
+    await store.consume('p', two)
+    await store.consume('p', [{ name: 'n', rate: TEN, cost: 2 }])
     await redis.server.command('SCRIPT', 'FLUSH')
     assert.equal((await store.get(KEY))?.value, 1)
-    assert.equal((await store.consume('p', [{ name: 'n', rate: TEN, cost: 6 }])).admitted, true)
+    assert.equal((await store.consume('p', [{ name: 'n', rate: TEN, cost: 4 }])).admitted, true)
+    assert.equal((await store.consume('p', two)).admitted, true)
     assert.equal((await store.consume('p', [{ name: 'n', rate: TEN, cost: 1 }])).admitted, false)
-    assert.ok(sent.some(([name]) => name === 'EVAL'))
+    assert.equal(sent.filter(([name]) => name === 'EVAL').length, 2)
   })
 
   test('at most 256 commands are under way, and 16,384 wait', async () => {
@@ -283,6 +297,7 @@ describe.runIf(hasRedis)('redis > redisStore()', () => {
     await store.swap({ ...KEY, name: 'nothing' }, '0', 0, null)
     await store.delete({ ...KEY, name: 'nothing' })
     assert.equal(await consume(), 9)
+    assert.equal(await consume(), 8)
     await settled()
     for (const write of [
       async () => store.set(KEY, 'late', null),
@@ -300,7 +315,7 @@ describe.runIf(hasRedis)('redis > redisStore()', () => {
       assert.deepEqual(await store.get(KEY), { value: 'before', version, expiresAt: null })
     }
     assert.equal(await store.get({ ...KEY, name: 'late' }), null)
-    assert.equal(await consume(), 8)
+    assert.equal(await consume(), 7)
   })
 
   test('a client that never settles what it lost does not close the store for ever', async (context) => {
@@ -439,6 +454,21 @@ describe.runIf(hasRedis)('redis > redisStore()', () => {
       await store.consume('p', [{ name: 'unused', rate: TEN, cost: 0 }])
       const ttls = minutes(await ttlsOf(prefix))
       assert.deepEqual([ttls['b/p/n'], ttls['b/p/unused']], [1, undefined])
+    })
+
+    test("by Redis's own clock a bucket lasts one to two minutes after it is full again", async () => {
+      const { store, prefix } = open()
+      // 7 s each: one after the other ends in the same minute or in the next.
+      const charges = [{ name: 'n', rate: makeRate(100, 700), cost: 1 }]
+      for (let i = 0; i < 40; i++) {
+        const { states } = await store.consume(
+          'p',
+          i % 10 === 5 ? [...charges, { ...charges[0]!, name: 'm' }] : charges,
+        )
+        const ttl = (await ttlsOf(prefix))['b/p/n']!
+        const late = ttl - states[0]!.resetAfterMs
+        assert.ok(late > MINUTE - 1_000 && late <= 2 * MINUTE, `${late} ms after the charge ${i}`)
+      }
     })
 
     async function ttlsOf(prefix: string): Promise<Record<string, number>> {

@@ -321,7 +321,7 @@ describe.runIf(hasRedis)('redis > redisStore()', () => {
   test('a client that never settles what it lost does not close the store for ever', async (context) => {
     let loses = true
     const { store } = open({
-      deadlineMs: 5,
+      deadlineMs: 50,
       send: (command, key) => (loses ? new Promise(() => undefined) : redis.client.send(command, key)),
     })
     const lost = Array.from({ length: 256 }, (_, i) => (async () => store.get({ ...KEY, name: `${i}` }))())

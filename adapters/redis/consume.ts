@@ -105,10 +105,11 @@ export class Consumer {
 
   /** One charge that gives nothing back goes by a shorter way. */
   #answerOne({ charges, keys, dueAt, resolve }: Call): Promise<void> {
-    const [charge] = charges
+    const charge = charges[0]!
+    const { adds, text } = this.#tariffs.of(charge)
     return this.#epoch
-      .write(CHARGE, keys, () => [`[${this.#tariffs.of(charge!)}]`], dueAt)
-      .then((reply) => resolve(decisionOf(charge!, reply)))
+      .write(CHARGE, keys, () => [adds, `[${text}]`], dueAt)
+      .then((reply) => resolve(decisionOf(charge, reply)))
   }
 
   async #answer(calls: readonly Call[], asksEpoch: boolean): Promise<void> {

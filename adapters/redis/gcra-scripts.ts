@@ -42,7 +42,7 @@ end
  * were `pulled` in after a clock step, whether the charge `fits`, and what it would leave: `nextTat` and `nextRest`.
  */
 const STEP = `
-local pulled = false
+pulled = false
 if not tat or tat < nowUs then
   tat, rest = nowUs, 0
 elseif tat - nowUs > farthestUs then
@@ -50,11 +50,11 @@ elseif tat - nowUs > farthestUs then
 elseif rest >= quota then
   tat, rest = tat + 1, 0
 end
-local nextTat, nextRest = tat + addUs, rest + addRest
+nextTat, nextRest = tat + addUs, rest + addRest
 if nextRest >= quota then nextTat, nextRest = nextTat + 1, nextRest - quota end
 if nextTat < nowUs then nextTat, nextRest = nowUs, 0 end
 local ahead = nextTat - nowUs
-local fits = ahead < toleranceUs or (ahead == toleranceUs and nextRest <= toleranceRest)
+fits = ahead < toleranceUs or (ahead == toleranceUs and nextRest <= toleranceRest)
 if kind ~= ${Kind.Charge} then fits = kind == ${Kind.Refund} end
 `
 
@@ -80,10 +80,10 @@ const TARIFF = 'quota, farthestUs, toleranceUs, toleranceRest, kind, addUs, addR
 /**
  * One charge that gives nothing back: what most decisions are.
  *
- * KEYS bucket · ARGV now notAfter tariff. A tariff is numbers as JSON, which costs less than as many arguments: quota farthestUs
- * toleranceUs toleranceRest kind addUs addRest. Gives how far the bucket was ahead of the clock, µs, if the charge is made and no
- * fraction was there. Else the clock, 1 (admitted), 0 (refused) or -1 (the bucket is none of ours), and the bucket as it was read:
- * tatUs (-1: none) and rest.
+ * KEYS bucket · ARGV now notAfter adds tariff. A tariff is numbers as JSON, which costs less than as many arguments: quota farthestUs
+ * toleranceUs toleranceRest kind addUs addRest. `adds` is its addUs where every full bucket takes the charge and it adds no fraction,
+ * else ''. Gives how far the bucket was ahead of the clock, µs, if the charge is made and no fraction was there. Else the clock, 1
+ * (admitted), 0 (refused) or -1 (the bucket is none of ours), and the bucket as it was read: tatUs (-1: none) and rest.
  *
  * A bucket is the text `tatUs`, with ` rest` behind it unless that is 0.
  */
@@ -91,11 +91,18 @@ export const CHARGE: Script = {
   name: 'charge',
   lua: `${BEGIN}
 local key = KEYS[1]
-local ${TARIFF} = unpack(cjson.decode(ARGV[3]))
 ${READ}
 if foreign then return { now, -1, -1, 0 } end
 local readTat, readRest, was = tat, rest, nil
-${STEP}
+local pulled, fits, nextTat, nextRest = false, true, nil, 0
+if ARGV[3] ~= '' and (not tat or tat < nowUs) then
+  -- A full bucket: there is nothing to weigh, so nothing to decode.
+  tat, rest = nowUs, 0
+  nextTat = nowUs + ARGV[3]
+else
+  local ${TARIFF} = unpack(cjson.decode(ARGV[4]))
+  ${STEP}
+end
 if fits then
   if rest == 0 then was = tat - nowUs end
   tat, rest = nextTat, nextRest
@@ -139,6 +146,7 @@ while place < last do
     out[size + 1] = tat or -1
     out[size + 2] = rest
     readTats[i], size = tat, size + 2
+    local pulled, fits, nextTat, nextRest
     ${STEP}
     texts[i], tats[i], rests[i], pulls[i] = text, tat, rest, pulled
     -- Kept only if every charge fits. A bucket that was pulled in is kept as it is if one does not.

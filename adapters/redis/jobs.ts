@@ -19,17 +19,17 @@ export function jobOf(calls: readonly Call[], tariffs: Tariffs, refunds: boolean
   for (const { charges } of calls) {
     sent += `,${charges.length}`
     for (const charge of charges) {
-      const tariff = tariffs.of(charge)
-      const found = places.get(tariff)
+      const { text } = tariffs.of(charge)
+      const found = places.get(text)
       sent += `,${found ?? places.size + 1}`
-      if (found === undefined) places.set(tariff, places.size + 1)
+      if (found === undefined) places.set(text, places.size + 1)
     }
   }
   const before = [refunds ? 1 : 0, asksEpoch ? 1 : 0, places.size, ...places.keys()]
   return `[${before.join(',')}${sent}]`
 }
 
-/** What a reply to {@link CHARGE} means: the script tells the bucket as it read it, and the state follows from that. */
+/** What a reply to the script of one charge means: the script tells the bucket as it read it, and the state follows from that. */
 export function decisionOf({ rate, cost }: Charge, reply: number | readonly Reply[]): Decision {
   // A number is how far ahead of the clock the bucket was, and says that the charge is made.
   const [nowMs, verdict, tatUs, rest] = typeof reply === 'number' ? [0, 1, reply, 0] : (reply as readonly number[])

@@ -3,31 +3,41 @@ import { type Charge, CLOCK_SLACK_US, type Rate } from '../../src/store/gcra.ts'
 /** Whether a charge fits: as the bucket allows, always, or never. */
 export const Kind = { Charge: 1, Refund: 0, TooDear: -1 } as const
 
-/**
- * What the scripts need of a rate and a cost, as text: quota, how far ahead of the clock a TAT may lie before it is pulled in,
- * toleranceUs, toleranceRest, the {@link Kind}, and what the charge adds to a TAT, as whole microseconds and a rest in 1/quota.
- */
+/** What the scripts need of a rate and a cost. */
+export interface Tariff {
+  /**
+   * Numbers: quota, how far ahead of the clock a TAT may lie before it is pulled in, toleranceUs, toleranceRest, the {@link Kind}, and
+   * what the charge adds to a TAT, as whole microseconds and a rest in 1/quota.
+   */
+  readonly text: string
+  /** The microseconds alone, where every full bucket takes the charge and it adds no rest; else ''. */
+  readonly adds: string
+}
+
+/** Makes tariffs. */
 export class Tariffs {
   /** The last of each rate, most of which charge one cost. Rates live as long as their limiters. */
-  readonly #last = new WeakMap<Rate, { readonly cost: number; readonly text: string }>()
+  readonly #last = new WeakMap<Rate, Tariff & { readonly cost: number }>()
 
-  of({ rate, cost }: Charge): string {
+  of({ rate, cost }: Charge): Tariff {
     const last = this.#last.get(rate)
-    if (last?.cost === cost) return last.text
-    const text = tariffOf(rate, cost)
-    this.#last.set(rate, { cost, text })
-    return text
+    if (last?.cost === cost) return last
+    const made = { cost, ...tariffOf(rate, cost) }
+    this.#last.set(rate, made)
+    return made
   }
 }
 
-function tariffOf(rate: Rate, cost: number): string {
+function tariffOf(rate: Rate, cost: number): Tariff {
   const { quota, periodUs, burst, stepUs, stepRest, toleranceUs, toleranceRest } = rate
   const farthestUs = Math.max(periodUs, toleranceUs) + CLOCK_SLACK_US
   const begin = `${quota},${farthestUs},${toleranceUs},${toleranceRest}`
-  if (cost > burst) return `${begin},${Kind.TooDear},0,0`
+  if (cost > burst) return { text: `${begin},${Kind.TooDear},0,0`, adds: '' }
   // A refund of more than the burst leaves a full bucket, however far ahead its TAT lay.
-  if (cost < -burst) return `${begin},${Kind.Refund},${-farthestUs - 1},0`
-  const rest = stepRest * cost
-  const carry = Math.floor(rest / quota)
-  return `${begin},${cost > 0 ? Kind.Charge : Kind.Refund},${stepUs * cost + carry},${rest - carry * quota}`
+  if (cost < -burst) return { text: `${begin},${Kind.Refund},${-farthestUs - 1},0`, adds: '' }
+  const carry = Math.floor((stepRest * cost) / quota)
+  const addUs = stepUs * cost + carry
+  const addRest = stepRest * cost - carry * quota
+  const kind = cost > 0 ? Kind.Charge : Kind.Refund
+  return { text: `${begin},${kind},${addUs},${addRest}`, adds: cost > 0 && addRest === 0 ? `${addUs}` : '' }
 }

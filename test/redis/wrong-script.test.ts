@@ -33,6 +33,8 @@ const ofBoth: Slips = {
 
 /** In the script of one charge. */
 const ofCharge: Slips = {
+  'a full bucket that stays full': ['nextTat = nowUs + ARGV[3]', 'nextTat = nowUs'],
+  'a bucket in use that is taken for full': [' and (not tat or tat < nowUs) then', ' then'],
   'a charge that fits and is not made': ['tat, rest = nextTat, nextRest\nend', 'end'],
   'a charge that is made though it does not fit': ['if fits then', 'if true then'],
   'a bucket whose fullness is told wrong': ['was = tat - nowUs', 'was = 0'],

@@ -110,13 +110,21 @@ export function problemDetails(refusal: Refusal): ProblemDetails {
 
 /** The one renderer: a refusal as a Response, `application/problem+json` unless a format is given. */
 export function renderProblem(refusal: Refusal, format?: ProblemFormat): Response {
-  const details = problemDetails(refusal)
-  const body = JSON.stringify(format ? format(details) : details)
+  const body = format ? JSON.stringify(format(problemDetails(refusal))) : standardBody(refusal)
   const type = format ? 'application/json' : 'application/problem+json'
-  return new Response(body, {
-    status: details.status,
-    headers: { 'content-type': type, 'cache-control': 'no-store', ...refusal.headers },
-  })
+  const headers = { 'content-type': type, 'cache-control': 'no-store', ...refusal.headers }
+  return new Response(body, { status: PROBLEMS[refusal.code].status, headers })
+}
+
+const bodies = new WeakMap<Refusal, string>()
+
+/** A refusal that is given again and again is written once. */
+function standardBody(refusal: Refusal): string {
+  const known = bodies.get(refusal)
+  if (known !== undefined) return known
+  const body = JSON.stringify(problemDetails(refusal))
+  bodies.set(refusal, body)
+  return body
 }
 
 /**

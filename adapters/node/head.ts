@@ -1,4 +1,4 @@
-import { type OutgoingHttpHeader, type OutgoingHttpHeaders, ServerResponse } from 'node:http'
+import type { OutgoingHttpHeader, OutgoingHttpHeaders, ServerResponse } from 'node:http'
 import type { HttpBindings } from '@hono/node-server'
 import type { Context } from 'hono'
 import type { HeaderTable } from '../../src/header-rules.ts'
@@ -13,8 +13,8 @@ type Fields = OutgoingHttpHeaders | readonly OutgoingHttpHeader[]
  * @returns false where they must be written on the Response itself: it is none that the app made, or its head was sent
  */
 export function completeHead(c: Context, complete: (table: HeaderTable) => void): boolean {
-  const outgoing = (c.env as Partial<HttpBindings>).outgoing
-  if (!(outgoing instanceof ServerResponse) || outgoing.headersSent) return false
+  const outgoing = (c.env as Partial<HttpBindings>).outgoing as ServerResponse | undefined
+  if (outgoing === undefined || outgoing.headersSent) return false
   // A fetched response is none of node-server's, and may be one that cannot be sent: to copy it shows that.
   if (Object.getPrototypeOf(c.res) !== Response.prototype) return false
   const writeHead = outgoing.writeHead as (...head: [status: number, ...Head]) => ServerResponse

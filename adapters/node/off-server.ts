@@ -1,4 +1,3 @@
-import { IncomingMessage } from 'node:http'
 import type { HttpBindings } from '@hono/node-server'
 import type { Context } from 'hono'
 
@@ -8,7 +7,8 @@ let incomingKey: symbol | undefined
 /** Whether a request is the one that came over the connection, and none that the app made with the same environment. */
 export function isOffServer(c: Context): boolean {
   const incoming = (c.env as Partial<HttpBindings> | undefined)?.incoming
-  if (!(incoming instanceof IncomingMessage)) return false
+  // HTTP/2 has ways of its own.
+  if (incoming === undefined || incoming.httpVersionMajor !== 1) return false
   const raw = c.req.raw as unknown as Record<symbol, unknown>
   if (incomingKey !== undefined && raw[incomingKey] === incoming) return true
   const found = Object.getOwnPropertySymbols(raw).find((key) => raw[key] === incoming)

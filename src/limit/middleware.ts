@@ -2,6 +2,7 @@ import type { MiddlewareHandler } from 'hono'
 import type { FirstTier } from '../first-tier.ts'
 import { type Kit, type KitEnv, type KitOptions, type PolicyItem, SetupError } from '../kit.ts'
 import { type Context, kitOf, layer, orFault, type StepAnswer } from '../layer.ts'
+import type { Refusal } from '../problem.ts'
 import { Recent } from '../recent.ts'
 import { type Awaitable, isPending, StoreOutage, whenAnswered } from '../store/contract.ts'
 import { within } from '../store/deadline.ts'
@@ -64,6 +65,7 @@ const STAND_IN_ENTRIES = 100_000
 const TIER_DEADLINE_MS = 250
 /** Of a share some 400 bytes are held. */
 const SHARES_KNOWN = 1_000
+const REFUSALS_KNOWN = 100
 
 /** One share of a quota, as clients are told of it. */
 interface Share {
@@ -98,6 +100,7 @@ export function rateLimit(options: RateLimitOptions): RateLimiter {
   const policiesOf = readQuotas(options)
   const storeOf = (kit: Kit) => limiterStore(kit.store('rateLimit()', options.store), kit.base.clock)
   const shares = new Recent<Share>(SHARES_KNOWN)
+  const refusals = new Recent<Refusal>(REFUSALS_KNOWN)
   let standIn: RememberingStore | null = null
 
   const decide = (kit: Kit, c: Context, policies: readonly Policy[], charges: readonly PlacedCharge[]): StepAnswer => {
@@ -117,7 +120,7 @@ export function rateLimit(options: RateLimitOptions): RateLimiter {
     const { clock } = kit.base
     const sinceMs = clock.now()
     const settleWith = (used: RememberingStore, verdict: Verdict): Response | undefined =>
-      answer(kit, c, { policies, charges, verdict, store: used, sinceMs, dryRun, shares })
+      answer(kit, c, { policies, charges, verdict, store: used, sinceMs, dryRun, shares, refusals })
     let verdict: Awaitable<Verdict>
     try {
       verdict = chargeAll(store, clock, charges)
@@ -142,7 +145,7 @@ export function rateLimit(options: RateLimitOptions): RateLimiter {
       const costs = policies.map(({ cost }) => costOf(cost, c))
       return costs.some(isPending) ? Promise.all(costs).then(go) : go(costs as number[])
     }
-    return firstTier && !dryRun ? askTier(kit, firstTier, policies[0]!, charges[0]!, passTier) : passTier()
+    return firstTier && !dryRun ? askTier(kit, firstTier, policies[0]!, charges[0]!, refusals, passTier) : passTier()
   }
 
   const handler = layer<KitEnv>('rateLimit()', options, (kit, c) => {
@@ -228,10 +231,11 @@ interface Decided {
   readonly dryRun: boolean
   /** Those that were asked for last, so that none is hashed over and over. */
   readonly shares: Recent<Share>
+  readonly refusals: Recent<Refusal>
 }
 
 function answer(kit: Kit, c: Context, decided: Decided): Response | undefined {
-  const { policies, charges, verdict, dryRun, shares } = decided
+  const { policies, charges, verdict, dryRun, shares, refusals } = decided
   let waitMs = 0
   const violated: string[] = []
   for (let i = 0; i < policies.length; i++) {
@@ -252,11 +256,11 @@ function answer(kit: Kit, c: Context, decided: Decided): Response | undefined {
     holdReserved(kit, c, decided)
     return undefined
   }
-  notePassed(c)
   for (const resource of violated) {
     kit.emit({ type: 'limit.refused', level: 'warn', reason: dryRun ? 'dry_run' : 'quota', resource })
   }
-  return dryRun ? undefined : refuse(kit, violated, seconds(waitMs))
+  if (dryRun) return notePassed(c)
+  return kit.refuse(refusalOf(refusals, violated, seconds(waitMs)))
 }
 
 /** Whose share of a quota it is, without anybody's name: the first twelve bytes of a SHA-256, as base64. */
@@ -272,14 +276,18 @@ function shareOf(kit: Kit, shares: Recent<Share>, policy: Policy, { partition, n
   return share
 }
 
-function refuse(kit: Kit, violatedPolicies: readonly string[], waitSeconds: number): Response {
+/** A flood is refused in few ways: each is made once. */
+function refusalOf(refusals: Recent<Refusal>, violatedPolicies: readonly string[], waitSeconds: number): Refusal {
   const wait = Math.max(1, waitSeconds)
-  return kit.refuse({
-    code: 'limit.exceeded',
-    detail: `The quota is spent (${violatedPolicies.join(', ')}). Try again in ${wait} s.`,
-    violatedPolicies,
-    headers: { 'retry-after': String(wait) },
-  })
+  const names = violatedPolicies.join(', ')
+  const way = `${wait} ${names}`
+  const known = refusals.get(way)
+  if (known !== undefined) return known
+  const detail = `The quota is spent (${names}). Try again in ${wait} s.`
+  const headers = { 'retry-after': String(wait) }
+  const refusal: Refusal = { code: 'limit.exceeded', detail, violatedPolicies, headers }
+  refusals.set(way, refusal)
+  return refusal
 }
 
 /** No wait makes it pass, so none is told. */
@@ -304,12 +312,13 @@ function askTier(
   tier: FirstTier,
   { name }: Policy,
   { partition, name: bucket }: PlacedCharge,
+  refusals: Recent<Refusal>,
   pass: () => StepAnswer,
 ): StepAnswer {
   const go = (admits: boolean): StepAnswer => {
     if (admits === true) return pass()
     kit.emit({ type: 'limit.refused', level: 'warn', reason: 'first_tier', resource: name })
-    return refuse(kit, [name], Math.ceil(tier.periodSeconds))
+    return kit.refuse(refusalOf(refusals, [name], Math.ceil(tier.periodSeconds)))
   }
   const fail = (): true => {
     kit.emit({ type: 'limit.degraded', level: 'error', reason: 'first_tier', resource: name })

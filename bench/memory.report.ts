@@ -24,11 +24,17 @@ interface Results {
 }
 
 /** What a decision of the memory store costs, what a key takes, and what a flood of keys does. */
-export function memoryPart(quick: boolean): Part {
-  console.error('bench: the memory store')
-  const script = join(import.meta.dirname, 'memory.ts')
-  const results = runScript('node', script, quick ? ['--quick'] : [], ['--expose-gc']) as Results
-  return { name: 'memory', results, section: sectionOf(results) }
+export const memoryPart: Part<Results> = {
+  name: 'memory',
+  leftOutOfQuick: null,
+  measure(quick) {
+    return runScript('node', join(import.meta.dirname, 'memory.ts'), quick ? ['--quick'] : [], [
+      '--expose-gc',
+    ]) as Results
+  },
+  report(results) {
+    return { section: sectionOf(results), goals: [] }
+  },
 }
 
 function sectionOf({ millionPerSecond, bytesPerKey, floods }: Results): string {

@@ -1,10 +1,22 @@
 import { execFileSync } from 'node:child_process'
+import type { Goal } from './goals.ts'
+import type { Bar } from './plot.ts'
 
-/** One part of the benchmarks: what goes into results.json under its name, and its section of RESULTS.md. */
-export interface Part {
+/** One part of the benchmarks. What it measures goes into results.json under its name, as JSON; its report comes of that alone. */
+export interface Part<Results> {
   readonly name: string
-  readonly results: unknown
+  /** Why a quick run leaves it out; null where it does not. */
+  readonly leftOutOfQuick: string | null
+  measure(quick: boolean): Results | Promise<Results>
+  report(results: Results): Report
+}
+
+export interface Report {
+  /** Of RESULTS.md. */
   readonly section: string
+  readonly goals: readonly Goal[]
+  /** What the plot shows of it. */
+  readonly bars?: readonly Bar[]
 }
 
 export type RuntimeName = 'node' | 'bun' | 'deno'

@@ -5,9 +5,7 @@
  * line of JSON.
  */
 import { connect, type Socket } from 'node:net'
-
-/** A key for this bench alone. */
-export const OPS_KEY = 'hnb_R2Qr9NZqXsBwHr3Sm6LsUdcce0tdMuhOtkWl11Utfno0nXlrV'
+import { KEY } from '../key.ts'
 
 /** What became of the requests of one sort. */
 export interface Answers {
@@ -36,7 +34,7 @@ const head = (path: string, extra = ''): string => `GET ${path} HTTP/1.1\r\nHost
 const REQUESTS = {
   work: head('/work'),
   health: head('/health'),
-  privileged: head('/work', `Authorization: Bearer ${OPS_KEY}\r\n`),
+  privileged: head('/work', `Authorization: Bearer ${KEY}\r\n`),
 }
 type Sort = keyof typeof REQUESTS
 

@@ -5,7 +5,7 @@
  */
 import { apiKeys, digestApiKey, identify, memoryStore, type Platform, security, shedLoad } from 'hinoban'
 import { Hono } from 'hono'
-import { OPS_KEY } from './client.ts'
+import { KEY } from '../key.ts'
 
 const COMPUTE_MS = 3
 const WORKERS = 10
@@ -36,7 +36,7 @@ function compute(): void {
 const app = new Hono()
   .use(security({ platform, store: memoryStore() }))
   .get('/health', (c) => c.text('ok'))
-  .use(identify(apiKeys({ keys: [{ id: 'ops', digest: digestApiKey(OPS_KEY), scopes: ['ops'] }] })))
+  .use(identify(apiKeys({ keys: [{ id: 'ops', digest: digestApiKey(KEY), scopes: ['ops'] }] })))
 if (guard === 'guarded') app.use(shedLoad({ privileged: (c) => c.var.principal?.scopes.includes('ops') === true }))
 app.get('/work', async (c) => {
   if (kind === 'compute') compute()

@@ -1,8 +1,9 @@
-/** One process: the stores of one engine. `child.ts <engine> [--quick] [--port=N]` prints one line of JSON. */
-import type { Group } from './group.ts'
-import { type Effort, effort } from './rounds.ts'
+/** One process: the stores of one engine. `child.ts <engine> <effort as JSON> [--port=N]` prints one line of JSON. */
 
-const [engine] = process.argv.slice(2)
+import type { Effort } from '../rounds.ts'
+import type { Group } from './group.ts'
+
+const [engine, effort] = process.argv.slice(2)
 const port = Number(process.argv.find((argument) => argument.startsWith('--port='))?.slice(7))
 const runtime = 'Bun' in globalThis ? 'bun' : 'Deno' in globalThis ? 'deno' : 'node'
 
@@ -13,5 +14,5 @@ const engines: Record<string, (effort: Effort) => Promise<readonly Group[]>> = {
   'deno-kv': async (effort) => (await import('./deno-kv.ts')).denoKvGroups(effort),
   redis: async (effort) => (await import('./redis.ts')).redisGroups(effort, runtime, port),
 }
-console.log(JSON.stringify(await engines[engine!]!(effort(process.argv.includes('--quick')))))
+console.log(JSON.stringify(await engines[engine!]!(JSON.parse(effort!) as Effort)))
 process.exit(0)

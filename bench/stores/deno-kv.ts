@@ -2,8 +2,8 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { type DenoKv, denoKvStore } from 'hinoban/deno'
+import { type Effort, inRounds, pending } from '../rounds.ts'
 import type { Group } from './group.ts'
-import { type Effort, inRounds, pending } from './rounds.ts'
 import { ADDRESSES, addressOf, consumes, fill, JSON_VALUE, records } from './work.ts'
 
 interface RawAtomic {

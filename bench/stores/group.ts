@@ -1,4 +1,4 @@
-import type { Row } from './rounds.ts'
+import type { Row } from '../rounds.ts'
 
 /** What was measured together, in one process and the same rounds. */
 export interface Group {

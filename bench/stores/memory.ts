@@ -1,8 +1,8 @@
 import { memoryStore } from 'hinoban'
 import { encrypted, keyring } from 'hinoban/store'
 import { randomBytes, toHex } from '../../src/bytes.ts'
+import { type Effort, immediate, inRounds, pending } from '../rounds.ts'
 import type { Group } from './group.ts'
-import { type Effort, immediate, inRounds, pending } from './rounds.ts'
 import { ADDRESSES, addressOf, consumes, fill, JSON_VALUE, records, VALUE } from './work.ts'
 
 const FEW = 512

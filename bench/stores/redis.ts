@@ -3,8 +3,8 @@ import { rememberDenials, withDeadline } from 'hinoban/store'
 import { Redis as IoRedis } from 'ioredis'
 import { RateLimiterRedis } from 'rate-limiter-flexible'
 import { createClient } from 'redis'
+import { type Candidate, type Effort, inRounds, pending } from '../rounds.ts'
 import type { Group } from './group.ts'
-import { type Candidate, type Effort, inRounds, pending } from './rounds.ts'
 import { ADDRESSES, addressOf, consumes, fill, isRefused, JSON_VALUE, records, SCANT } from './work.ts'
 
 /** A client: how the store sends by it, and the raw commands that the store is held against. */

@@ -2,8 +2,8 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
+import { type Effort, immediate, inRounds } from '../rounds.ts'
 import type { Group } from './group.ts'
-import { type Effort, immediate, inRounds } from './rounds.ts'
 import { ADDRESSES, addressOf, consumes, fill, JSON_VALUE, records } from './work.ts'
 
 /** The SQLite store against single statements on a file of the same kind, with the same pragmas. */

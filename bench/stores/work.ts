@@ -1,6 +1,6 @@
 import type { AtomicStore, Charge, Decision, Store } from 'hinoban'
 import { makeRate } from '../../src/store/gcra.ts'
-import type { Candidate } from './rounds.ts'
+import type { Candidate } from '../rounds.ts'
 
 /** Addresses that take turns: each is a partition of its own, as under `rateLimit()`. */
 export const ADDRESSES: readonly string[] = Array.from(

@@ -1,8 +1,8 @@
 import { join } from 'node:path'
-import { build } from 'esbuild'
 import { Miniflare } from 'miniflare'
+import { bundleWorker } from '../../test/support/bundle-worker.ts'
+import { type Effort, inRounds, MANY, type Measure } from '../rounds.ts'
 import type { Group } from './group.ts'
-import { type Effort, inRounds, MANY, type Measure } from './rounds.ts'
 import type { Task } from './task.ts'
 
 const OBJECT_CANDIDATES: readonly (readonly [name: string, floor: string | null])[] = [
@@ -22,17 +22,8 @@ const KV_CANDIDATES: typeof OBJECT_CANDIDATES = [
 
 /** Durable Objects and KV in workerd on this machine: what our code adds, not what Cloudflare's network costs. */
 export async function workersGroups(effort: Effort): Promise<readonly Group[]> {
-  const bundle = await build({
-    entryPoints: [join(import.meta.dirname, 'worker.ts')],
-    bundle: true,
-    format: 'esm',
-    target: 'es2024',
-    conditions: ['workerd', 'worker', 'browser'],
-    external: ['cloudflare:*'],
-    write: false,
-  })
   const miniflare = new Miniflare({
-    modules: [{ type: 'ESModule', path: 'worker.mjs', contents: bundle.outputFiles[0]!.text }],
+    modules: await bundleWorker(join(import.meta.dirname, 'worker.ts')),
     compatibilityDate: '2026-07-30',
     cf: false,
     host: '127.0.0.1',
@@ -59,8 +50,8 @@ export async function workersGroups(effort: Effort): Promise<readonly Group[]> {
           run: (calls: number) => run({ name, calls, concurrency }),
         })),
       )
-    // Their clock counts whole ms: rounds must be long, so a quick run makes few.
-    const longer = effort.roundMs >= 50 ? effort : { ...effort, roundMs: 50, rounds: 3 }
+    // Their clock counts whole ms.
+    const longer = { ...effort, roundMs: Math.max(effort.roundMs, 50) }
     return [
       { engine: 'Durable Objects', rows: await inRounds(measures(OBJECT_CANDIDATES), longer) },
       { engine: 'Cloudflare KV', rows: await inRounds(measures(KV_CANDIDATES), longer) },

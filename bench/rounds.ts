@@ -1,4 +1,4 @@
-import { quantile } from '../statistics.ts'
+import { quantile } from './statistics.ts'
 
 /** One operation to time. */
 export interface Candidate {
@@ -41,12 +41,6 @@ export interface Effort {
 
 export const MANY = 64
 const MIN_CALLS = 20
-
-export function effort(quick: boolean): Effort {
-  return quick
-    ? { rounds: 5, roundMs: 16, warmUp: 5_000, warmUpMs: 150 }
-    : { rounds: 15, roundMs: 100, warmUp: 5_000, warmUpMs: 1_200 }
-}
 
 /** Candidates that answer at once: one by one alone, timed as a whole. */
 export function immediate(candidates: readonly Candidate[]): readonly Measure[] {
@@ -144,4 +138,9 @@ function shuffled(length: number): readonly number[] {
   return Array.from({ length }, (_, at) => ({ at, by: Math.random() }))
     .sort((a, b) => a.by - b.by)
     .map(({ at }) => at)
+}
+
+/** What one call cost in each round, µs. */
+export function costs({ perSecond }: Row): readonly number[] {
+  return perSecond.map((rate) => 1e6 / rate)
 }

@@ -1,0 +1,110 @@
+import { zValidator } from '@hono/zod-validator'
+import {
+  type AtomicStore,
+  apiKeys,
+  authenticate,
+  digestApiKey,
+  memoryStore,
+  type QuotaOptions,
+  rateLimit,
+  security,
+} from 'hinoban'
+import { ChatText, validate } from 'hinoban/validate'
+import { Hono } from 'hono'
+import { bearerAuth } from 'hono/bearer-auth'
+import { bodyLimit } from 'hono/body-limit'
+import { cors } from 'hono/cors'
+import { secureHeaders } from 'hono/secure-headers'
+import { rateLimiter } from 'hono-rate-limiter'
+import * as z from 'zod/mini'
+import { KEY } from '../key.ts'
+import type { Host } from './host.ts'
+
+/** Whatever was asked, nobody reads it: events are made and handed over, and that is all. */
+const QUIET = Object.assign(() => undefined, { level: 'warn' as const })
+const AMPLE = 50_000_000
+const PERIOD_SECONDS = 3600
+const MAX_BODY_BYTES = 1_048_576
+const CORS = { origins: ['https://app.example'] }
+
+const schema = z.object({ message: ChatText })
+
+export function bare(): Hono {
+  return new Hono()
+    .get('/api/me', (c) => c.json({ id: 'me' }))
+    .post('/api/chat', async (c) => c.json({ reply: ((await c.req.json()) as { message: string }).message }))
+}
+
+/** What one would take without us, each with the settings of its documentation. */
+export function peers(host: Host): Hono {
+  return new Hono()
+    .use(...peerHeaders())
+    .use(bodyLimit({ maxSize: MAX_BODY_BYTES }))
+    .use(peerLimiter(host))
+    .use(bearerAuth({ token: KEY }))
+    .get('/api/me', (c) => c.json({ id: 'me' }))
+    .post('/api/chat', zValidator('json', schema), (c) => c.json({ reply: c.req.valid('json').message }))
+}
+
+/** What of {@link layers} a measurement varies. */
+export interface LayersOptions {
+  readonly keys?: readonly string[]
+  readonly quotas?: readonly QuotaOptions[]
+  readonly store?: AtomicStore
+}
+
+/** Ours, layer by layer. */
+export function layers({ platform }: Host, options: LayersOptions = {}): Hono {
+  const { keys = [digestApiKey(KEY)], quotas = [quota(AMPLE)], store = memoryStore() } = options
+  const api = new Hono()
+    .use(rateLimit({ quotas }))
+    .use(authenticate(apiKeys({ keys })))
+    .get('/me', (c) => c.json({ id: 'me' }))
+    .post('/chat', validate('json', schema), (c) => c.json({ reply: c.req.valid('json').message }))
+  return new Hono().use(security({ platform, store, cors: CORS, events: QUIET })).route('/api', api) as unknown as Hono
+}
+
+function quota(units: number, name?: string): QuotaOptions {
+  return { quota: units, periodSeconds: PERIOD_SECONDS, ...(name !== undefined && { name }) }
+}
+
+/** Layers that refuse all but the first request. */
+export function spent(host: Host): Hono {
+  return layers(host, { quotas: [quota(1)] })
+}
+
+/** One part alone before the bare handler, a peer's or ours. */
+export const PARTS: Record<string, (host: Host) => Hono> = {
+  bearerAuth: () => behind(new Hono().use(bearerAuth({ token: KEY }))),
+  authenticate: ({ platform }) =>
+    behind(new Hono().use(authenticate(apiKeys({ keys: [digestApiKey(KEY)] }), { platform, events: QUIET }))),
+  'secureHeaders, cors, bodyLimit': () =>
+    behind(new Hono().use(...peerHeaders()).use(bodyLimit({ maxSize: MAX_BODY_BYTES }))),
+  security: ({ platform }) => behind(new Hono().use(security({ platform, cors: CORS, events: QUIET }))),
+  'security, authenticate': ({ platform }) =>
+    behind(
+      new Hono()
+        .use(security({ platform, cors: CORS, events: QUIET }))
+        .use(authenticate(apiKeys({ keys: [digestApiKey(KEY)] }))),
+    ),
+  'hono-rate-limiter': (host) => behind(new Hono().use(peerLimiter(host))),
+  rateLimit: ({ platform }) =>
+    behind(new Hono().use(rateLimit({ ...quota(AMPLE), platform, store: memoryStore(), events: QUIET }))),
+}
+
+function behind(app: unknown): Hono {
+  return (app as Hono).get('/api/me', (c) => c.json({ id: 'me' }))
+}
+
+function peerHeaders() {
+  return [secureHeaders(), cors()] as const
+}
+
+function peerLimiter({ addressOf }: Host) {
+  return rateLimiter({
+    windowMs: PERIOD_SECONDS * 1000,
+    limit: AMPLE,
+    standardHeaders: 'draft-7',
+    keyGenerator: addressOf,
+  })
+}

@@ -1,0 +1,32 @@
+import type { Hono } from 'hono'
+import { bare, layers, PARTS, peers, spent } from './apps.ts'
+import { type Ask, GET, POST } from './ask.ts'
+import type { Host } from './host.ts'
+
+/** A whole app, asked for both. Another one takes its line here and in the report, which knows it by its name. */
+export const APPS: Record<string, (host: Host) => Hono> = {
+  bare: () => bare(),
+  peers,
+  layers,
+}
+
+/** One app and what it is asked. */
+export interface RequestCandidate {
+  readonly name: string
+  readonly app: Hono
+  readonly ask: Ask
+  readonly status: number
+}
+
+export function requestCandidates(host: Host): readonly RequestCandidate[] {
+  const of = (name: string, app: Hono, ask: Ask, status = 200): RequestCandidate => ({ name, app, ask, status })
+  return [
+    ...Object.entries(APPS).flatMap(([name, make]) => {
+      const app = make(host)
+      return [of(`${name} GET`, app, GET), of(`${name} POST`, app, POST)]
+    }),
+    of('bare again GET', bare(), GET),
+    of('denied GET', spent(host), GET, 429),
+    ...Object.entries(PARTS).map(([name, make]) => of(`${name} GET`, make(host), GET)),
+  ]
+}

@@ -1,9 +1,10 @@
-import { type ChildProcess, execFile, spawn } from 'node:child_process'
+import { execFile } from 'node:child_process'
 import { loadavg } from 'node:os'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
 import type { Answers, Measured } from './overload/client.ts'
-import { commandOf, type Part, RUNTIMES, type RuntimeName } from './part.ts'
+import { type Part, RUNTIMES, type RuntimeName } from './part.ts'
+import { startServer } from './server-process.ts'
 import { median, quantile } from './statistics.ts'
 
 /** What a request costs the server: its event loop, or a place in a pool. */
@@ -47,6 +48,7 @@ interface Side {
 }
 
 const folder = join(import.meta.dirname, 'overload')
+const server = join(folder, 'server.ts')
 
 /** What a server keeps up under three times its capacity, with shedLoad() and without, over sockets. */
 export const overloadPart: Part<readonly Round[]> = {
@@ -71,7 +73,7 @@ async function measure(runtime: RuntimeName, kind: Kind): Promise<Round> {
   const loadBefore = loadavg()[0]!
   const { connections } = KINDS[kind]
   const [seconds, warmSeconds] = ['2', '3']
-  const guarded = await start(runtime, kind, 'guarded')
+  const guarded = await startServer(runtime, server, kind, 'guarded')
   let capacity: number
   let over: Measured
   try {
@@ -82,7 +84,7 @@ async function measure(runtime: RuntimeName, kind: Kind): Promise<Round> {
   } finally {
     guarded.stop()
   }
-  const bare = await start(runtime, kind, 'bare')
+  const bare = await startServer(runtime, server, kind, 'bare')
   let without: Measured
   try {
     await client(bare.port, 'closed', `${connections}`, '1')
@@ -107,29 +109,6 @@ async function measure(runtime: RuntimeName, kind: Kind): Promise<Round> {
     sentLateMs: over.sentLateMs,
     loadBefore,
   }
-}
-
-interface Server {
-  readonly port: string
-  stop(): void
-}
-
-function start(runtime: RuntimeName, kind: Kind, guard: 'guarded' | 'bare'): Promise<Server> {
-  const [command, ...args] = commandOf(runtime)
-  const child: ChildProcess = spawn(command, [...args, join(folder, 'server.ts'), kind, guard], {
-    stdio: ['ignore', 'pipe', 'inherit'],
-  })
-  return new Promise((resolve, reject) => {
-    let output = ''
-    child.stdout!.on('data', (chunk) => {
-      // What follows are events, which nobody reads.
-      if (output.includes('listening')) return
-      output += chunk
-      const port = /listening (\d+)/.exec(output)?.[1]
-      if (port !== undefined) resolve({ port, stop: () => void child.kill('SIGKILL') })
-    })
-    child.once('exit', (code) => reject(new Error(`The server on ${runtime} exited with ${code}.`)))
-  })
 }
 
 async function client(...args: readonly string[]): Promise<Measured> {

@@ -4,6 +4,7 @@
  */
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { httpPart } from './http/report.ts'
 import { machine } from './machine.ts'
 import { memoryPart } from './memory.report.ts'
 import { overloadPart } from './overload.ts'
@@ -13,7 +14,7 @@ import { requestsPart } from './requests/report.ts'
 import { type Measured, readParts, writeResults } from './results.ts'
 import { storesPart } from './stores.ts'
 
-const PARTS: readonly Part<unknown>[] = [requestsPart, memoryPart, overloadPart, storesPart]
+const PARTS: readonly Part<unknown>[] = [requestsPart, httpPart, memoryPart, overloadPart, storesPart]
 
 const resultsPath = join(import.meta.dirname, 'results.json')
 const quick = process.argv.includes('--quick')

@@ -6,6 +6,7 @@
 import { apiKeys, digestApiKey, identify, memoryStore, type Platform, security, shedLoad } from 'hinoban'
 import { Hono } from 'hono'
 import { KEY } from '../key.ts'
+import { listen } from '../serve.ts'
 
 const COMPUTE_MS = 3
 const WORKERS = 10
@@ -44,19 +45,4 @@ app.get('/work', async (c) => {
   return c.text('done')
 })
 
-if (runtime === 'node') {
-  const { serve } = await import('@hono/node-server')
-  serve({ fetch: app.fetch, hostname: '127.0.0.1', port: 0 }, ({ port }) => console.log(`listening ${port}`))
-} else if (runtime === 'bun') {
-  const { Bun } = globalThis as unknown as { Bun: { serve(options: object): { port: number } } }
-  const server = Bun.serve({
-    fetch: (request: Request, self: never) => app.fetch(request, self),
-    hostname: '127.0.0.1',
-    port: 0,
-  })
-  console.log(`listening ${server.port}`)
-} else {
-  const { Deno } = globalThis as unknown as { Deno: { serve(options: object, handler: unknown): void } }
-  const onListen = ({ port }: { port: number }) => console.log(`listening ${port}`)
-  Deno.serve({ hostname: '127.0.0.1', port: 0, onListen }, app.fetch)
-}
+await listen(app)

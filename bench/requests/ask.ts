@@ -15,7 +15,7 @@ const headers = {
   // Where Workers find the client's address; elsewhere nobody looks.
   'cf-connecting-ip': '203.0.113.7',
 }
-const BODY = '{"message":"Hello over there!"}\n'
+export const BODY = '{"message":"Hello over there!"}\n'
 
 export const GET: Ask = { url: 'http://localhost/api/me', init: { headers } }
 export const POST: Ask = {

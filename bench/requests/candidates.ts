@@ -3,12 +3,15 @@ import { bare, layers, PARTS, peers, spent } from './apps.ts'
 import { type Ask, GET, POST } from './ask.ts'
 import type { Host } from './host.ts'
 
-/** A whole app, asked for both. Another one takes its line here and in the report, which knows it by its name. */
+/** A whole app, asked for both. Another one takes one line here: reports and plot follow. */
 export const APPS: Record<string, (host: Host) => Hono> = {
   bare: () => bare(),
   peers,
   layers,
 }
+
+/** The goals are judged on what does most in one step, where that exists. */
+export const OURS: string = 'guard' in APPS ? 'guard' : 'layers'
 
 /** One app and what it is asked. */
 export interface RequestCandidate {

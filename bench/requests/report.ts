@@ -4,7 +4,7 @@ import { type Part, type Report, RUNTIMES, runScript } from '../part.ts'
 import type { Bar } from '../plot.ts'
 import { costs, type Row } from '../rounds.ts'
 import { type Estimate, estimate, fixed, median, ratios, shown } from '../statistics.ts'
-import { APPS } from './candidates.ts'
+import { APPS, OURS } from './candidates.ts'
 import { requestEffort } from './effort.ts'
 import { workerdRows } from './workerd.ts'
 
@@ -21,8 +21,6 @@ interface Results {
   readonly headers: Readonly<Record<string, readonly string[]>>
 }
 
-/** The goals are judged on what does most in one step, where that exists. */
-const OURS: string = 'guard' in APPS ? 'guard' : 'layers'
 const LAYERS_TAX = 1.15
 /** Of speed.md: bounds by runtime. */
 const GET: Record<string, Bounds> = { node: [2.0, 1.5], bun: [2.6, 1.7], deno: [2.3, 1.7], workerd: [2.1, 1.7] }

@@ -47,6 +47,11 @@ export function ratios(values: readonly number[], others: readonly number[]): Es
   return estimate(values.map((value, round) => value / others[round]!))
 }
 
+/** What is known for sure, as bytes are. */
+export function certain(value: number): Estimate {
+  return { median: value, low: value, high: value }
+}
+
 export function fixed(value: number): string {
   return value.toFixed(2)
 }
@@ -55,7 +60,7 @@ export function fixed(value: number): string {
 export function shown({ median, low, high }: Estimate): string {
   const most = Math.max(Math.abs(low), Math.abs(high))
   // Small shares need more digits to differ at all, and great ones fewer.
-  const digits = most < 0.1 ? 3 : most < 20 ? 2 : most < 100 ? 1 : 0
+  const digits = low === high && Number.isInteger(low) ? 0 : most < 0.1 ? 3 : most < 20 ? 2 : most < 100 ? 1 : 0
   const [middle, least, greatest] = [median, low, high].map((value) => value.toFixed(digits))
   return low === high ? `${middle}` : `${middle} (${least}–${greatest})`
 }

@@ -9,12 +9,22 @@ import { machine } from './machine.ts'
 import { memoryPart } from './memory/report.ts'
 import { overloadPart } from './overload.ts'
 import type { Part } from './part.ts'
+import { primitivesPart } from './primitives/report.ts'
 import { render } from './render.ts'
 import { requestsPart } from './requests/report.ts'
 import { type Measured, readParts, writeResults } from './results.ts'
+import { scalingPart } from './scaling/report.ts'
 import { storesPart } from './stores.ts'
 
-const PARTS: readonly Part<unknown>[] = [requestsPart, httpPart, memoryPart, overloadPart, storesPart]
+const PARTS: readonly Part<unknown>[] = [
+  requestsPart,
+  httpPart,
+  scalingPart,
+  primitivesPart,
+  memoryPart,
+  overloadPart,
+  storesPart,
+]
 
 const resultsPath = join(import.meta.dirname, 'results.json')
 const quick = process.argv.includes('--quick')

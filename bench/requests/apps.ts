@@ -64,7 +64,7 @@ export function layers({ platform }: Host, options: LayersOptions = {}): Hono {
   return new Hono().use(security({ platform, store, cors: CORS, events: QUIET })).route('/api', api) as unknown as Hono
 }
 
-function quota(units: number, name?: string): QuotaOptions {
+export function quota(units: number, name?: string): QuotaOptions {
   return { quota: units, periodSeconds: PERIOD_SECONDS, ...(name !== undefined && { name }) }
 }
 

@@ -4,6 +4,7 @@
  */
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { bundlePart } from './bundle/report.ts'
 import { httpPart } from './http/report.ts'
 import { machine } from './machine.ts'
 import { memoryPart } from './memory/report.ts'
@@ -21,6 +22,7 @@ const PARTS: readonly Part<unknown>[] = [
   httpPart,
   scalingPart,
   primitivesPart,
+  bundlePart,
   memoryPart,
   overloadPart,
   storesPart,

@@ -16,6 +16,7 @@ import { requestsPart } from './requests/report.ts'
 import { type Measured, readParts, writeResults } from './results.ts'
 import { scalingPart } from './scaling/report.ts'
 import { storesPart } from './stores.ts'
+import { timingPart } from './timing/report.ts'
 
 const PARTS: readonly Part<unknown>[] = [
   requestsPart,
@@ -23,6 +24,7 @@ const PARTS: readonly Part<unknown>[] = [
   scalingPart,
   primitivesPart,
   bundlePart,
+  timingPart,
   memoryPart,
   overloadPart,
   storesPart,

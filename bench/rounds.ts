@@ -16,6 +16,8 @@ export interface Measure {
   readonly name: string
   readonly floor: string | null
   readonly concurrency: number
+  /** Calls that are timed together before anything counts, where a few tell nothing of their number; 128 unless told. */
+  readonly sample?: number
   run(calls: number): Promise<{ readonly ms: number; readonly p50Us?: number }>
 }
 
@@ -107,9 +109,10 @@ export function pending(candidates: readonly Candidate[]): readonly Measure[] {
 export async function inRounds(measures: readonly Measure[], effort: Effort): Promise<Row[]> {
   const rows: (Row & { readonly perSecond: number[]; readonly p50Us: number[] })[] = []
   const calls: number[] = []
-  for (const { name, floor, concurrency, run } of measures) {
+  for (const measure of measures) {
+    const { name, floor, concurrency } = measure
     rows.push({ name, floor, concurrency, perSecond: [], p50Us: [] })
-    calls.push(await warmUp(run, concurrency, effort))
+    calls.push(await warmUp(measure, effort))
   }
   for (let round = 0; round < effort.rounds; round++) {
     for (const at of shuffled(measures.length)) {
@@ -122,15 +125,14 @@ export async function inRounds(measures: readonly Measure[], effort: Effort): Pr
 }
 
 /** How many calls fill one measure of one round. */
-async function warmUp(run: Measure['run'], concurrency: number, effort: Effort): Promise<number> {
-  const sample = 2 * MANY
+async function warmUp({ run, concurrency, sample = 2 * MANY }: Measure, effort: Effort): Promise<number> {
   const start = performance.now()
   let last = 0
   for (let made = 0; made < effort.warmUp && performance.now() - start < effort.warmUpMs; made += sample) {
     last = (await run(sample)).ms
   }
   const calls = Math.round((sample * effort.roundMs) / Math.max(last, 0.001))
-  return Math.max(concurrency > 1 ? sample : MIN_CALLS, calls)
+  return Math.max(concurrency > 1 ? 2 * MANY : MIN_CALLS, calls)
 }
 
 /** 0 to `length` - 1 in some order. */

@@ -11,7 +11,7 @@ interface Results {
 }
 type Run = Results['runs'][number]
 
-const EFFORT: HttpEffort = { rounds: 7, seconds: 0.6, warmSeconds: 0.8 }
+const EFFORT: HttpEffort = { rounds: 7, seconds: 0.5, warmSeconds: 0.7 }
 /** Of speed.md: bounds by runtime. */
 const BY_BARE: Record<string, readonly [number, number]> = { node: [0.58, 0.7], bun: [0.5, 0.6], deno: [0.36, 0.45] }
 const BY_PEERS: Record<string, readonly [number, number]> = { node: [5, 6.5], bun: [2.2, 2.9], deno: [3.2, 3.8] }

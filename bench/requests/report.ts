@@ -5,7 +5,7 @@ import type { Bar } from '../plot.ts'
 import { costs, type Row } from '../rounds.ts'
 import { type Estimate, estimate, fixed, median, ratios, shown } from '../statistics.ts'
 import { APPS, OURS } from './candidates.ts'
-import { requestEffort } from './effort.ts'
+import { requestEffort, workerdEffort } from './effort.ts'
 import { workerdRows } from './workerd.ts'
 
 interface Run {
@@ -45,7 +45,7 @@ export const requestsPart: Part<Results> = {
       headers = run.headers
     }
     console.error('bench: requests in workerd')
-    runs.push({ runtime: 'workerd', rows: await workerdRows(effort) })
+    runs.push({ runtime: 'workerd', rows: await workerdRows(workerdEffort(quick)) })
     return { rounds: effort.rounds, roundMs: effort.roundMs, runs, headers }
   },
   report(results): Report {
@@ -140,7 +140,7 @@ ${rounds} rounds of about ${roundMs} ms for each candidate (app.fetch, one after
 bodyLimit, hono-rate-limiter (draft-7, memory), bearerAuth (one token) and, on POST, @hono/zod-validator; layers are security(),
 rateLimit(), authenticate() and, on POST, validate(), with the memory store. Both check a body by one zod/mini schema. A denied GET
 is one that rateLimit() refuses, with the event. "bare again" is the same app a second time: what it differs from 1 is noise.
-workerd is timed from outside, less an empty call.
+workerd is timed from outside, less an empty call, in fewer and longer rounds.
 
 ${table(
   names.filter((name) => name.endsWith('GET')),

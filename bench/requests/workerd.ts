@@ -5,6 +5,7 @@ import { type Effort, inRounds, type Measure, type Row } from '../rounds.ts'
 import { median } from '../statistics.ts'
 
 const EMPTY_CALLS = 40
+const SAMPLE = 1000
 
 /**
  * The same in workerd, whose own clock stands still while it computes: timed from outside, in batches, less what an empty
@@ -42,6 +43,7 @@ export async function workerdRows(effort: Effort): Promise<readonly Row[]> {
       name,
       floor: null,
       concurrency: 1,
+      sample: SAMPLE,
       run: async (calls) => ({ ms: Math.max((await run(name, calls)).ms - emptyMs, 0.01) }),
     }))
     return await inRounds(measures, effort)

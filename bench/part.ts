@@ -15,6 +15,8 @@ export interface Report {
   /** Of RESULTS.md. */
   readonly section: string
   readonly goals: readonly Goal[]
+  /** What one app seems to cost by itself, made twice: `node, in process: 1.02 (0.97–1.05)`. */
+  readonly noise?: readonly string[]
   /** What the plot shows of it. */
   readonly bars?: readonly Bar[]
 }

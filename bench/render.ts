@@ -16,6 +16,8 @@ export function render(
     ([name, { at, quick, seconds }]) =>
       `| ${name} | ${at.slice(0, 16).replace('T', ' ')} | ${seconds} s | ${quick ? 'quick: noisier' : 'whole'} |`,
   )
+  const seconds = Object.values(measured).reduce((sum, part) => sum + part.seconds, 0)
+  const noise = reports.flatMap(({ noise = [] }) => noise)
   const missing = parts.filter(({ name }) => !measured[name]).map(({ name }) => name)
   const report = `# Results
 
@@ -28,12 +30,14 @@ ${Object.entries(versions)
 
 Candidates of a table take turns, round by round, in another order each time; a figure is the median over rounds, a ratio is
 taken within each round. The interval beside it is the order-statistic 95% interval of the median (binomial, no distribution
-assumed).
+assumed). It tells how far a median of this run may be off, not how another hour on this machine would differ.
 
+${noise.length > 0 ? `Noise, a bare GET by the same app made a second time, in the same rounds: ${noise.join('; ')}.\n` : ''}
 ${goalsTable(reports.flatMap(({ goals }) => goals))}
 | part | ended (UTC) | took | run |
 |---|---|---|---|
 ${times.join('\n')}
+| all | | ${Math.round(seconds)} s | |
 ${missing.length > 0 ? `\nNot measured: ${missing.join(', ')}.\n` : ''}
 ${reports.map(({ section }) => section).join('\n')}`
   return {

@@ -42,7 +42,10 @@ export const httpPart: Part<Results> = {
           return { group: `${run.runtime}, HTTP`, name: `GET, ${app}`, ratio, low, high, ours: app !== 'peers' }
         }),
     )
-    return { section: sectionOf(results), goals: results.runs.flatMap(goalsOf), bars }
+    const noise = results.runs.map((run) => {
+      return `${run.runtime}, HTTP, ${shown(against(run, 'bare again GET', 'bare GET'))}`
+    })
+    return { section: sectionOf(results), goals: results.runs.flatMap(goalsOf), noise, bars }
   },
 }
 

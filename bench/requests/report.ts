@@ -49,7 +49,12 @@ export const requestsPart: Part<Results> = {
     return { rounds: effort.rounds, roundMs: effort.roundMs, runs, headers }
   },
   report(results): Report {
-    return { section: sectionOf(results), goals: results.runs.flatMap(goalsOf), bars: results.runs.flatMap(barsOf) }
+    const noise = results.runs.map((run) => {
+      const again = ratios(microseconds(run, 'bare again GET'), microseconds(run, 'bare GET'))
+      return `${run.runtime}, in process, ${shown(again)}`
+    })
+    const bars = results.runs.flatMap(barsOf)
+    return { section: sectionOf(results), goals: results.runs.flatMap(goalsOf), noise, bars }
   },
 }
 

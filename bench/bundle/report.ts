@@ -44,7 +44,7 @@ export const bundlePart: Part<Results> = {
     const imports: Record<string, Record<string, number[]>> = {}
     for (const runtime of quick ? (['node'] as const) : (['node', 'bun'] as const)) {
       console.error(`bench: imports on ${runtime}`)
-      imports[runtime] = importTimes(runtime, modules, quick ? 7 : 21)
+      imports[runtime] = importTimes(runtime, modules, quick ? 7 : 15)
     }
     return { doors: await doors(), apps, imports }
   },

@@ -1,8 +1,10 @@
 /** Answers each packet with the same bytes, without reading it: what the client can ask at most. For Bun. Prints its port. */
-const ANSWER = 'HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: 11\r\n\r\n{"id":"me"}'
+const ANSWER = new TextEncoder().encode(
+  'HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: 11\r\n\r\n{"id":"me"}',
+)
 
 interface Socket {
-  write(text: string): number
+  write(bytes: Uint8Array): number
 }
 
 const { Bun } = globalThis as unknown as { Bun: { listen(options: object): { readonly port: number } } }

@@ -64,11 +64,11 @@ function goalsOf(runtime: string, runs: readonly Run[]): readonly Goal[] {
   const valid = of(OURS).filter((run) => nullOf(run) < ALIKE)
   const worst = valid.length === 0 ? null : certain(Math.max(...valid.map((run) => worstOf(run).t)))
   const found = certain(Math.min(...of(CARELESS).map((run) => worstOf(run).t)))
-  const what = `${OURS}: greatest |t| between two kinds of guess, in ${valid.length} valid runs`
+  const what = `${OURS}: greatest t between two kinds of guess, in ${valid.length} valid runs`
   return [
     { what, on: runtime, wants: 'at most', least: ALIKE, wished: null, seen: worst },
     {
-      what: 'control: |t| of a comparison that stops early',
+      what: 'control: t of a comparison that stops early',
       on: runtime,
       wants: 'at least',
       least: FOUND,

@@ -1,6 +1,6 @@
 import type { Goal } from '../goals.ts'
 import { type Part, RUNTIMES } from '../part.ts'
-import { APPS, OURS } from '../requests/candidates.ts'
+import { APPS, appsOf, oursOf } from '../requests/candidates.ts'
 import { type Estimate, median, ratios, rounded, shown } from '../statistics.ts'
 import { ceiling, type HttpEffort, type HttpRow, httpRows } from './measure.ts'
 
@@ -35,7 +35,7 @@ export const httpPart: Part<Results> = {
   },
   report(results) {
     const bars = results.runs.flatMap((run) =>
-      Object.keys(APPS)
+      appsOf(run.rows)
         .filter((app) => app !== 'bare')
         .map((app) => {
           const { median: ratio, low, high } = against(run, 'bare GET', `${app} GET`)
@@ -60,12 +60,13 @@ function against(run: Run, name: string, other: string): Estimate {
 }
 
 function goalsOf(run: Run): readonly Goal[] {
+  const ours = oursOf(run.rows)
   const goal = (what: string, other: string, [least, wished]: readonly [number, number]): Goal => {
-    return { what, on: run.runtime, wants: 'at least', least, wished, seen: against(run, `${OURS} GET`, other) }
+    return { what, on: run.runtime, wants: 'at least', least, wished, seen: against(run, `${ours} GET`, other) }
   }
   return [
-    goal(`GET over HTTP: requests a second, ${OURS} ÷ bare`, 'bare GET', BY_BARE[run.runtime]!),
-    goal(`GET over HTTP: requests a second, ${OURS} ÷ peers`, 'peers GET', BY_PEERS[run.runtime]!),
+    goal(`GET over HTTP: requests a second, ${ours} ÷ bare`, 'bare GET', BY_BARE[run.runtime]!),
+    goal(`GET over HTTP: requests a second, ${ours} ÷ peers`, 'peers GET', BY_PEERS[run.runtime]!),
   ]
 }
 

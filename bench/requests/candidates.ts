@@ -10,8 +10,15 @@ export const APPS: Record<string, (host: Host) => Hono> = {
   layers,
 }
 
-/** The goals are judged on what does most in one step, where that exists. */
-export const OURS: string = 'guard' in APPS ? 'guard' : 'layers'
+/** The apps that were measured: an older run may know fewer than there are. */
+export function appsOf(rows: readonly { readonly name: string }[]): readonly string[] {
+  return Object.keys(APPS).filter((app) => rows.some(({ name }) => name === `${app} GET`))
+}
+
+/** The goals are judged on what does most in one step, where that was measured. */
+export function oursOf(rows: readonly { readonly name: string }[]): string {
+  return appsOf(rows).includes('guard') ? 'guard' : 'layers'
+}
 
 /** One app and what it is asked. */
 export interface RequestCandidate {

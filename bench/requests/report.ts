@@ -4,7 +4,7 @@ import { type Part, type Report, RUNTIMES, runScript } from '../part.ts'
 import type { Bar } from '../plot.ts'
 import { costs, type Row } from '../rounds.ts'
 import { type Estimate, estimate, fixed, median, ratios, shown } from '../statistics.ts'
-import { APPS, OURS } from './candidates.ts'
+import { appsOf, oursOf } from './candidates.ts'
 import { requestEffort, workerdEffort } from './effort.ts'
 import { workerdRows } from './workerd.ts'
 
@@ -72,6 +72,7 @@ function added(run: Run, name: string, to: string): readonly number[] {
 
 function goalsOf(run: Run): readonly Goal[] {
   const { runtime: on } = run
+  const ours = oursOf(run.rows)
   const against = (name: string, other: string): Estimate => ratios(microseconds(run, name), microseconds(run, other))
   const goal = (what: string, wants: Goal['wants'], bounds: Bounds | undefined, seen: () => Estimate): Goal[] =>
     bounds ? [{ what, on, wants, least: digits(bounds[0]), wished: digits(bounds[1]), seen: seen() }] : []
@@ -79,15 +80,15 @@ function goalsOf(run: Run): readonly Goal[] {
     return { what, on, wants: 'at most', least, wished: null, seen }
   }
   return [
-    ...goal(`GET in process: ${OURS} ÷ bare`, 'at most', GET[on], () => against(`${OURS} GET`, 'bare GET')),
-    ...goal(`GET in process: peers' added cost ÷ ${OURS}'`, 'at least', SPARED[on], () =>
-      ratios(added(run, 'peers GET', 'bare GET'), added(run, `${OURS} GET`, 'bare GET')),
+    ...goal(`GET in process: ${ours} ÷ bare`, 'at most', GET[on], () => against(`${ours} GET`, 'bare GET')),
+    ...goal(`GET in process: peers' added cost ÷ ${ours}'`, 'at least', SPARED[on], () =>
+      ratios(added(run, 'peers GET', 'bare GET'), added(run, `${ours} GET`, 'bare GET')),
     ),
-    ...goal(`POST in process: ${OURS} ÷ bare`, 'at most', POST[on], () => against(`${OURS} POST`, 'bare POST')),
+    ...goal(`POST in process: ${ours} ÷ bare`, 'at most', POST[on], () => against(`${ours} POST`, 'bare POST')),
     ...goal("key look-up behind security() ÷ bearerAuth's, added", 'at most', LOOK_UP[on], () =>
       ratios(added(run, 'security, authenticate GET', 'security GET'), added(run, 'bearerAuth GET', 'bare GET')),
     ),
-    ...(OURS === 'layers' ? [] : [alone(`layers ÷ ${OURS}, GET`, LAYERS_TAX, against('layers GET', `${OURS} GET`))]),
+    ...(ours === 'layers' ? [] : [alone(`layers ÷ ${ours}, GET`, LAYERS_TAX, against('layers GET', `${ours} GET`))]),
     alone('denied GET ÷ admitted', 1, against('denied GET', 'layers GET')),
   ]
 }
@@ -98,7 +99,7 @@ function digits(bound: number): number {
 
 function barsOf(run: Run): readonly Bar[] {
   return ['GET', 'POST'].flatMap((method) =>
-    Object.keys(APPS)
+    appsOf(run.rows)
       .filter((name) => name !== 'bare')
       .map((name) => {
         const { median, low, high } = ratios(
@@ -165,8 +166,8 @@ ${comparisons.join('\n')}
 
 In process, headers go through \`c.res.headers\`. An answer carries, besides \`content-type\`:
 
-${['peers', 'layers', OURS]
-  .filter((name, i, all) => all.indexOf(name) === i)
+${appsOf(runs[0]!.rows)
+  .filter((name) => name !== 'bare')
   .map((name) => {
     const fields = headers[`${name} GET`]!.filter((field) => field !== 'content-type')
     return `- ${name}, ${fields.length}: ${fields.join(', ')}`

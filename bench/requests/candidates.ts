@@ -1,5 +1,5 @@
 import type { Hono } from 'hono'
-import { bare, layers, PARTS, peers, spent } from './apps.ts'
+import { bare, guarded, layers, PARTS, peers, spent } from './apps.ts'
 import { type Ask, GET, POST } from './ask.ts'
 import type { Host } from './host.ts'
 
@@ -8,6 +8,7 @@ export const APPS: Record<string, (host: Host) => Hono> = {
   bare: () => bare(),
   peers,
   layers,
+  guard: guarded,
 }
 
 /** The apps that were measured: an older run may know fewer than there are. */

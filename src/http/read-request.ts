@@ -10,16 +10,15 @@ interface ReadBody {
   readonly bytes: Bytes
   /** Hono's own prototype of `c.req`. */
   readonly base: object
+  /** What `c.req.raw` is: made when somebody asks for it. */
+  raw: Request | null
 }
 
 const BODY = Symbol('body')
 
-interface ReadRequest extends Req {
-  [BODY]: ReadBody
-}
-
-/** A request of Hono's before and after. */
+/** Hono's request; with {@link BODY} one whose body was read. */
 type AnyRequest = Req & { [BODY]?: ReadBody | undefined }
+type ReadRequest = Req & { [BODY]: ReadBody }
 
 const decoder = new TextDecoder()
 
@@ -32,67 +31,70 @@ export function giveBody(c: Context, bytes: Bytes): void {
   const req: AnyRequest = c.req
   const original = req.raw
   const base = req[BODY]?.base ?? (Object.getPrototypeOf(req) as object)
-  req[BODY] = { original, bytes, base }
-  let raw: Request | undefined
-  Object.defineProperty(req, 'raw', {
-    configurable: true,
-    enumerable: true,
-    get(): Request {
-      raw ??= new Request(original, { body: bytes })
-      return raw
-    },
-    set(other: Request) {
-      // What an app puts there is read as if nothing had been read.
-      req[BODY] = undefined
-      Object.setPrototypeOf(req, base)
-      Object.defineProperty(req, 'raw', { configurable: true, enumerable: true, writable: true, value: other })
-      req.bodyCache = {}
-    },
-  })
+  req[BODY] = { original, bytes, base, raw: null }
   req.bodyCache = {}
+  Object.defineProperty(req, 'raw', RAW)
   Object.setPrototypeOf(req, answeringFromBody(base))
+}
+
+// One for all requests: an engine makes a kind of object of its own for every accessor that it has not seen.
+const RAW: PropertyDescriptor & ThisType<ReadRequest> = {
+  configurable: true,
+  enumerable: true,
+  get() {
+    const body = this[BODY]
+    body.raw ??= new Request(body.original, { body: body.bytes })
+    return body.raw
+  },
+  set(other: Request) {
+    // What an app puts there is read as if nothing had been read.
+    Object.setPrototypeOf(this, this[BODY].base)
+    Object.assign(this, { [BODY]: undefined, bodyCache: {} })
+    Object.defineProperty(this, 'raw', { configurable: true, enumerable: true, writable: true, value: other })
+  },
 }
 
 function whole({ buffer, byteOffset, byteLength }: Bytes): ArrayBuffer {
   return byteLength === buffer.byteLength ? buffer : buffer.slice(byteOffset, byteOffset + byteLength)
 }
 
+/** What Hono's own verbs take from `raw`, which would make it: they are told from the original and the bytes. */
+const ANSWERS: PropertyDescriptorMap & ThisType<ReadRequest> = Object.getOwnPropertyDescriptors({
+  get url(): string {
+    return (this as unknown as ReadRequest)[BODY].original.url
+  },
+  get method(): string {
+    return (this as unknown as ReadRequest)[BODY].original.method
+  },
+  header(this: ReadRequest, name?: string): unknown {
+    const { headers } = this[BODY].original
+    return name ? (headers.get(name) ?? undefined) : Object.assign(Object.create(null), Object.fromEntries(headers))
+  },
+  text(this: ReadRequest): Promise<string> {
+    const { bodyCache } = this
+    bodyCache.text ??= Promise.resolve(decoder.decode(this[BODY].bytes)) as unknown as string
+    return bodyCache.text as unknown as Promise<string>
+  },
+  json(this: ReadRequest): Promise<unknown> {
+    return this.text().then((text) => JSON.parse(text))
+  },
+  arrayBuffer(this: ReadRequest): Promise<ArrayBuffer> {
+    const { bodyCache } = this
+    bodyCache.arrayBuffer ??= Promise.resolve(whole(this[BODY].bytes)) as unknown as ArrayBuffer
+    return bodyCache.arrayBuffer as unknown as Promise<ArrayBuffer>
+  },
+  async bytes(this: ReadRequest): Promise<Uint8Array> {
+    return new Uint8Array(await this.arrayBuffer())
+  },
+})
+
+/** By Hono's own prototype: an app may bring another copy of Hono than we were given. */
 const answering = new WeakMap<object, object>()
 
-/** What Hono's own verbs take from `raw`, which would make it: they are told from the original and the bytes. */
 function answeringFromBody(base: object): object {
   const known = answering.get(base)
   if (known) return known
-  const made = Object.create(base, {
-    ...Object.getOwnPropertyDescriptors({
-      get url(): string {
-        return (this as unknown as ReadRequest)[BODY].original.url
-      },
-      get method(): string {
-        return (this as unknown as ReadRequest)[BODY].original.method
-      },
-      header(this: ReadRequest, name?: string): unknown {
-        const { headers } = this[BODY].original
-        return name ? (headers.get(name) ?? undefined) : Object.assign(Object.create(null), Object.fromEntries(headers))
-      },
-      text(this: ReadRequest): Promise<string> {
-        const { bodyCache } = this
-        bodyCache.text ??= Promise.resolve(decoder.decode(this[BODY].bytes)) as unknown as string
-        return bodyCache.text as unknown as Promise<string>
-      },
-      async json(this: ReadRequest): Promise<unknown> {
-        return JSON.parse(await this.text())
-      },
-      arrayBuffer(this: ReadRequest): Promise<ArrayBuffer> {
-        const { bodyCache } = this
-        bodyCache.arrayBuffer ??= Promise.resolve(whole(this[BODY].bytes)) as unknown as ArrayBuffer
-        return bodyCache.arrayBuffer as unknown as Promise<ArrayBuffer>
-      },
-      async bytes(this: ReadRequest): Promise<Uint8Array> {
-        return new Uint8Array(await this.arrayBuffer())
-      },
-    }),
-  }) as object
+  const made = Object.create(base, ANSWERS) as object
   answering.set(base, made)
   return made
 }

@@ -52,28 +52,35 @@ export interface LayersOptions {
   readonly keys?: readonly string[]
   readonly quotas?: readonly QuotaOptions[]
   readonly store?: AtomicStore
-}
-
-/** Ours, layer by layer. */
-export function layers({ platform }: Host, options: LayersOptions = {}): Hono {
-  const { keys = [digestApiKey(KEY)], quotas = [quota(AMPLE)], store = memoryStore() } = options
-  const api = new Hono()
-    .use(rateLimit({ quotas }))
-    .use(authenticate(apiKeys({ keys })))
-    .get('/me', (c) => c.json({ id: 'me' }))
-    .post('/chat', validate('json', schema), (c) => c.json({ reply: c.req.valid('json').message }))
-  return new Hono().use(security({ platform, store, cors: CORS, events: QUIET })).route('/api', api) as unknown as Hono
+  /** Every option as it is unless told: see {@link LEAN}. */
+  readonly defaults?: boolean
 }
 
 /**
- * Ours in one step, with what an API may leave out: headers that no browser of today needs, and the hash of a key that is seen
- * again. So its answers carry as many headers as the peers' do.
+ * What an API may leave out: headers that no browser of today needs, and the hash of a key that is seen again. So its answers
+ * carry as many headers as the peers' do.
  */
+const LEAN = { security: { headers: { legacy: false } }, apiKeys: { keepKeysInMemory: 100 } } as const
+
+/** Ours, layer by layer. */
+export function layers({ platform }: Host, options: LayersOptions = {}): Hono {
+  const { keys = [digestApiKey(KEY)], quotas = [quota(AMPLE)], store = memoryStore(), defaults = false } = options
+  const lean = defaults ? null : LEAN
+  const api = new Hono()
+    .use(rateLimit({ quotas }))
+    .use(authenticate(apiKeys({ keys, ...lean?.apiKeys })))
+    .get('/me', (c) => c.json({ id: 'me' }))
+    .post('/chat', validate('json', schema), (c) => c.json({ reply: c.req.valid('json').message }))
+  const first = security({ platform, store, cors: CORS, events: QUIET, ...lean?.security })
+  return new Hono().use(first).route('/api', api) as unknown as Hono
+}
+
+/** {@link layers} in one. */
 export function guarded({ platform }: Host): Hono {
   const api = guard(
-    security({ platform, store: memoryStore(), cors: CORS, events: QUIET, headers: { legacy: false } }),
+    security({ platform, store: memoryStore(), cors: CORS, events: QUIET, ...LEAN.security }),
     rateLimit(quota(AMPLE)),
-    authenticate(apiKeys({ keys: [digestApiKey(KEY)], keepKeysInMemory: 100 })),
+    authenticate(apiKeys({ keys: [digestApiKey(KEY)], ...LEAN.apiKeys })),
   )
   return new Hono()
     .use(api)

@@ -7,7 +7,8 @@ import type { Host } from './host.ts'
 export const APPS: Record<string, (host: Host) => Hono> = {
   bare: () => bare(),
   peers,
-  layers,
+  defaults: (host) => layers(host, { defaults: true }),
+  layers: (host) => layers(host),
   guard: guarded,
 }
 

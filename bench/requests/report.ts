@@ -143,8 +143,9 @@ ${rows.join('\n')}`
   return `## Requests in process
 
 ${rounds} rounds of about ${roundMs} ms for each candidate (app.fetch, one after the other, body not read). Peers are secureHeaders, cors('*'),
-bodyLimit, hono-rate-limiter (draft-7, memory), bearerAuth (one token) and, on POST, @hono/zod-validator; layers are security(),
-rateLimit(), authenticate() and, on POST, validate(), with the memory store. Both check a body by one zod/mini schema. A denied GET
+bodyLimit, hono-rate-limiter (draft-7, memory), bearerAuth (one token) and, on POST, @hono/zod-validator; defaults are security(),
+rateLimit(), authenticate() and, on POST, validate(), with the memory store and every option as it is unless told; layers are the same
+with \`headers: { legacy: false }\` and \`keepKeysInMemory\`, and guard those in one guard(). All check a body by one zod/mini schema. A denied GET
 is one that rateLimit() refuses, with the event. "bare again" is the same app a second time: what it differs from 1 is noise.
 workerd is timed from outside, less an empty call, in fewer and longer rounds.
 

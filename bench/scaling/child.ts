@@ -48,20 +48,23 @@ function withKey(key: string): RequestInit {
 function withKeys(count: number): readonly Measure[] {
   const keys = Array.from({ length: count }, makeApiKey)
   return [
-    measure(`keys ${count}`, layers(host, { keys: keys.map(digestApiKey) }), { keys }),
+    measure(`keys ${count}`, layers(host, { defaults: true, keys: keys.map(digestApiKey) }), { keys }),
     // What so many texts cost whoever asks.
     measure(`bare, keys ${count}`, bare(), { keys }),
   ]
 }
 
 function withQuotas(count: number): Hono {
-  return layers(host, { quotas: Array.from({ length: count }, (_, i) => quota(1_000_000 + i, `q${i}`)) })
+  return layers(host, {
+    defaults: true,
+    quotas: Array.from({ length: count }, (_, i) => quota(1_000_000 + i, `q${i}`)),
+  })
 }
 
 /** A store that already limits so many clients, none of whose buckets falls idle while this runs. */
 async function withClients(count: number): Promise<Hono> {
   const store = memoryStore({ maxEntries: 2_000_000, maxBytes: 2 ** 28 })
-  const app = layers(host, { store, quotas: [{ quota: 5_000_000, periodSeconds: 30 * 86_400 }] })
+  const app = layers(host, { defaults: true, store, quotas: [{ quota: 5_000_000, periodSeconds: 30 * 86_400 }] })
   const charged = await chargeOf(store, () => app.fetch(new Request(GET.url, GET.init), environmentOf(address(0))))
   for (let i = 0; i < count; i++) {
     store.consume(

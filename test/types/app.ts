@@ -5,6 +5,7 @@ import {
   apiKeys,
   authenticate,
   concurrency,
+  guard,
   identify,
   memoryStore,
   type Principal,
@@ -100,3 +101,22 @@ export async function call(): Promise<string> {
 export const socket: WebSocket = hc<typeof api>('http://localhost').ws.$ws()
 // @ts-expect-error the client knows what the schema wants
 hc<typeof api>('http://localhost').chat.$post({ json: { message: 5 } })
+
+export const guarded = new Hono()
+  .use(guard(security({ platform, store }), rateLimit({ quota: 100, periodSeconds: 60 }), authenticate(keys)))
+  .get('/me', (c) => c.text(c.var.principal.id satisfies string))
+
+export const guardedForAll = new Hono()
+  .use(guard(security({ platform, store }), identify(keys)))
+  // @ts-expect-error a stranger is null
+  .get('/me', (c) => c.text(c.var.principal.id))
+  .get('/maybe', (c) => c.text((c.var.principal satisfies Principal | null)?.id ?? 'nobody'))
+
+export const guardedWithoutKeys = new Hono()
+  .use('/api/*', guard(security({ platform, store })))
+  // @ts-expect-error nobody has authenticated here, so there is no principal
+  .get('/api/me', (c) => c.text(c.var.principal.id))
+  .get('/api/own', guard(authenticate(keys)), (c) => c.text(c.var.principal.id satisfies string))
+
+// @ts-expect-error no layer at all
+guard()

@@ -46,9 +46,9 @@ export class AuthorityReader {
 
   of(url: string, host: string | null): string | null {
     if (this.#origin !== '' && host === this.#host && url.startsWith(this.#origin)) return this.#authority
-    const end = url.indexOf('/', url.indexOf('://') + 3)
-    const origin = url.slice(0, end + 1)
-    this.#origin = /[?#]/.test(origin) ? '' : origin
+    const colon = url.indexOf('://')
+    const origin = url.slice(0, url.indexOf('/', colon + 3) + 1)
+    this.#origin = colon < 0 || /[?#]/.test(origin) ? '' : origin
     this.#host = host
     this.#authority = requestAuthority(url, host)
     return this.#authority

@@ -15,9 +15,10 @@ export type EnvOfAll<Layers extends readonly AnyMiddleware[]> = Layers extends r
   : Env
 
 /**
- * Several layers of this package as one middleware: what they do is the same, and a request passes them for less, as Hono
- * does not go from one to the next. They run in their order. `security()` may be the first; without it, it stands before.
- * An outage or fault of theirs is answered here: the app's `onError` is for its handlers.
+ * Several layers as one middleware: they do what they do one by one, and a request passes them for less, as Hono does not go
+ * from one to the next. They run in their order. `security()` may be the first; without it, it stands before. One thing differs:
+ * where `security()` is in it, an outage or fault of a layer is answered as a problem at once, and the app's `onError` is not asked.
+ * `validate()`, which belongs to a route, is no such layer.
  *
  * @throws {TypeError} at start for what is no such layer, or for `security()` elsewhere than first.
  *
@@ -53,7 +54,7 @@ function partOf(middleware: AnyMiddleware, at: number): Layer {
   const part = layerOf(middleware)
   if (!part) {
     throw new TypeError(
-      `guard(): argument ${at + 1} is no layer of this package. Put other middleware behind guard(), by app.use().`,
+      `guard(): argument ${at + 1} is no layer that guard() takes. Put validate() and other middleware behind it.`,
     )
   }
   if (part.isFirst && at > 0) throw new TypeError(`guard(): ${part.owner} comes first.`)

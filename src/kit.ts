@@ -155,12 +155,8 @@ export class Kit implements Exchange {
   readonly method: string
   /** The path as Hono routes it. */
   readonly path: string
-  /** Whether the app has no middleware before this one. */
-  readonly isFirst: boolean
   /** Whether the body was read within the cap. */
   bodyIsCapped = false
-  /** The body, where one was read. */
-  body: Uint8Array<ArrayBuffer> | null = null
   /** Set by `authenticate()`, for limits and events. */
   principal: Principal | null
   readonly #c: Context
@@ -185,7 +181,6 @@ export class Kit implements Exchange {
     this.base = base
     this.method = c.req.method
     this.path = c.req.path
-    this.isFirst = c.req.routeIndex === 0 && outer === undefined
     this.principal = outer?.principal ?? null
     this.#request = c.req.raw
     this.#findAddress = findAddress

@@ -165,10 +165,11 @@ async function closing(kit: Kit, c: Context, rest: () => unknown, opening: Openi
     // Such as a fetched response whose body was read already: it cannot be copied, nor sent.
     replaceResponse(c, kit.refuse(kit.fault(error).refusal))
     writeHeaders(c, kit)
+  } finally {
+    tellOutcome(c, kit)
+    // Started before the answer leaves, so that a synchronous store holds the events by then; awaited by nobody.
+    kit.handOn()
   }
-  tellOutcome(c, kit)
-  // Started before the answer leaves, so that a synchronous store holds the events by then; awaited by nobody.
-  kit.handOn()
   return undefined
 }
 
@@ -215,8 +216,11 @@ export function isResponse(value: unknown): value is Response {
 
 function writeHeaders(c: Context, kit: Kit): void {
   if (c.res.status === 101) return
-  // What stands before has its own say on the headers: then they are written where it sees them.
-  if (kit.isFirst && kit.base.platform.completeHead?.(c, (table) => applyAll(table, kit))) return
+  const filled = kit.base.platform.withHeaders?.(c.res, (table) => applyAll(table, kit))
+  if (filled) {
+    replaceResponse(c, filled)
+    return
+  }
   try {
     applyAll(c.res.headers, kit)
   } catch (error) {

@@ -19,10 +19,10 @@ export interface Platform {
    */
   readonly sharesRequests: boolean
   /**
-   * Has `complete` fill in the headers of an answer as it leaves, where that is cheaper than `Headers`; false where they are to be
-   * written on the Response. Left out where the runtime has no such way.
+   * A response like this one with its headers filled in, where that is cheaper than to write them on it; null where it is not. Left
+   * out where the runtime has no such way.
    */
-  completeHead?(c: Context, complete: (table: HeaderTable) => void): boolean
+  withHeaders?(response: Response, fill: (table: HeaderTable) => void): Response | null
   /**
    * Whether this request came off the runtime's own HTTP parser, which holds a body to the length that it declares: then it may
    * be read at once, which is cheaper than piece by piece. Left out where that cannot be told.

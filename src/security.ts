@@ -13,11 +13,11 @@ import { CORS_RULES, type Cors, type CorsOptions, makeCors } from './http/cors.t
 import { type HeaderOptions, securityHeaders } from './http/headers.ts'
 import { hostTest } from './http/hosts.ts'
 import { pathFault, rawPath } from './http/path.ts'
-import { giveBody } from './http/read-request.ts'
 import { Kit, KitBase, type KitEnv, type KitOptions } from './kit.ts'
 import { isResponse, middlewareOf, replaceResponse, type Step } from './layer.ts'
 import type { Platform } from './platform.ts'
 import type { Refusal } from './problem.ts'
+import { giveBody } from './read-request.ts'
 
 /** What {@link security} takes. Only `platform` is required. */
 export interface SecurityOptions extends KitOptions {
@@ -144,16 +144,16 @@ function guardDeclaration(kit: Kit, maxBytes: number): Guarded | null {
   return fault && { event: 'body.refused', reason: fault.code, refusal: fault }
 }
 
-/** GET and HEAD have no body (RFC 9110 section 9.3.1): most runtimes drop one, workerd would hand it on uncounted. */
+/** GET, HEAD and TRACE have no body (RFC 9110 section 9.3): most runtimes drop one, workerd would hand it on uncounted. */
 function isBodiless(kit: Kit): boolean {
-  return kit.method === 'GET' || kit.method === 'HEAD'
+  return kit.method === 'GET' || kit.method === 'HEAD' || kit.method === 'TRACE'
 }
 
 function declaresBody(kit: Kit, length: string | null): boolean {
   return (length !== null && Number(length) > 0) || kit.header('transfer-encoding') !== null
 }
 
-const BODY_WHERE_NONE_IS: Refusal = { code: 'body.unreadable', detail: 'A GET or HEAD request carries no body.' }
+const BODY_WHERE_NONE_IS: Refusal = { code: 'body.unreadable', detail: 'A GET, HEAD or TRACE request carries no body.' }
 
 /** Reads the body whole within the cap, and leaves the request with exactly the bytes that were read. */
 async function guardBody(c: Context, kit: Kit, maxBytes: number, timeoutSeconds: number): Promise<Guarded | null> {
@@ -166,7 +166,6 @@ async function guardBody(c: Context, kit: Kit, maxBytes: number, timeoutSeconds:
     ? await readFramedBody(raw, declared, maxBytes, timeoutSeconds)
     : await readBody(raw.body!, maxBytes, declared, timeoutSeconds)
   if (!(read instanceof Uint8Array)) return { event: 'body.refused', reason: read.code, refusal: read }
-  kit.body = read
   giveBody(c, read)
   return null
 }

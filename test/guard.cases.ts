@@ -138,7 +138,7 @@ export const guardCases: readonly Case[] = cases('guard()', {
     assert.equal((await app.request('/', {}, peer('127.0.0.1'))).status, 401)
   },
   'throws at start for what is no layer of this package, and for security() elsewhere than first': () => {
-    assert.throws(() => guard(logger()), /argument 1 is no layer.*app\.use\(\)/)
+    assert.throws(() => guard(logger()), /argument 1 is no layer.*behind it/)
     assert.throws(() => guard(authenticate(keyed), logger()), /argument 2 is no layer/)
     const opens = security({ platform: new TestPlatform() })
     assert.throws(() => guard(authenticate(keyed), opens), /security\(\) comes first/)

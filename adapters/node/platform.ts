@@ -2,8 +2,8 @@ import type { HttpBindings } from '@hono/node-server'
 import { makeAddress, UNKNOWN_ADDRESS } from '../../src/address.ts'
 import type { Platform } from '../../src/platform.ts'
 import { nativeCrypto } from '../native.ts'
-import { completeHead } from './head.ts'
 import { isOffServer } from './off-server.ts'
+import { withHeaders } from './plain-headers.ts'
 
 /** Node.js 22.13 and later, behind `@hono/node-server`. The address is the socket's peer. */
 export const platform: Platform = {
@@ -17,7 +17,7 @@ export const platform: Platform = {
     return peer === undefined ? UNKNOWN_ADDRESS : makeAddress(peer, 'socket')
   },
   framesBody: isOffServer,
-  completeHead: (c, complete) => isOffServer(c) && completeHead(c, complete),
+  withHeaders,
   defer: () => undefined,
   log: (line) => console.log(line),
 }

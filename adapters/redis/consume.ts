@@ -107,9 +107,13 @@ export class Consumer {
   #answerOne({ charges, keys, dueAt, resolve }: Call): Promise<void> {
     const charge = charges[0]!
     const { adds, text } = this.#tariffs.of(charge)
-    return this.#epoch
-      .write(CHARGE, keys, () => [adds, `[${text}]`], dueAt)
-      .then((reply) => resolve(decisionOf(charge, reply)))
+    try {
+      return this.#epoch
+        .write(CHARGE, keys, () => [adds, `[${text}]`], dueAt)
+        .then((reply) => resolve(decisionOf(charge, reply)))
+    } catch (error) {
+      return Promise.reject(error)
+    }
   }
 
   async #answer(calls: readonly Call[], asksEpoch: boolean): Promise<void> {

@@ -33,6 +33,8 @@ if text then
     if type(text) == 'string' then tat, rest = string.match(text, '^(%d+) (%d+)$') end
     tat, rest = number(tat), number(rest)
     if not tat then foreign, rest = true, 0 end
+  elseif tat ~= floor(tat) or tat < 0 or tat > 9007199254740991 then
+    foreign, tat = true, nil
   end
 end
 `

@@ -102,7 +102,7 @@ function lookUp(exchange: Exchange, known: ReadonlyMap<string, KnownKey>, kept: 
   if (seen) return seen
   const digest = exchange.sha256(key)
   const found = known.get(digest)
-  // The look-up is by a digest, which tells an attacker nothing of the key; the comparison holds that in any engine's Map.
+  // This look-up is by a digest, which tells an attacker nothing of the key; the comparison holds that in any engine's Map.
   if (found && exchange.equal(digest, found.digest)) {
     kept?.set(key, found.accepted)
     return found.accepted

@@ -83,32 +83,30 @@ export async function readFramedBody(
 }
 
 /**
- * What came so far. One piece stays as it came, as most bodies are one; more go into one growing buffer: a million pieces of
- * one byte cost what one piece of a million bytes does.
+ * One growing buffer: a million chunks of one byte cost what one chunk of a million bytes does. It is nobody else's: who sent a
+ * chunk from within this process cannot change it afterwards.
  */
 class GrowingBytes {
   length = 0
-  #buffer: Uint8Array | null = null
-  #isOwn = false
+  #buffer: Uint8Array<ArrayBuffer> | null = null
 
   add(chunk: Uint8Array): void {
     const { length } = this
     this.length = length + chunk.byteLength
-    if (this.#buffer === null || length === 0) {
-      this.#buffer = chunk
+    if (this.#buffer === null) {
+      this.#buffer = new Uint8Array(chunk)
       return
     }
-    if (!this.#isOwn || this.length > this.#buffer.byteLength) {
+    if (this.length > this.#buffer.byteLength) {
       const grown = new Uint8Array(Math.max(this.length, 2 * this.#buffer.byteLength))
       grown.set(this.#buffer.subarray(0, length))
       this.#buffer = grown
-      this.#isOwn = true
     }
     this.#buffer.set(chunk, length)
   }
 
   whole(): Uint8Array<ArrayBuffer> {
-    return (this.#buffer?.subarray(0, this.length) ?? new Uint8Array(0)) as Uint8Array<ArrayBuffer>
+    return this.#buffer?.subarray(0, this.length) ?? new Uint8Array(0)
   }
 }
 

@@ -285,7 +285,13 @@ function refusalOf(refusals: Recent<Refusal>, violatedPolicies: readonly string[
   if (known !== undefined) return known
   const detail = `The quota is spent (${names}). Try again in ${wait} s.`
   const headers = { 'retry-after': String(wait) }
-  const refusal: Refusal = { code: 'limit.exceeded', detail, violatedPolicies, headers }
+  // Nobody who renders it changes it for the next.
+  const refusal: Refusal = {
+    code: 'limit.exceeded',
+    detail,
+    violatedPolicies: Object.freeze([...violatedPolicies]),
+    headers,
+  }
   refusals.set(way, refusal)
   return refusal
 }

@@ -2,9 +2,11 @@ import { zValidator } from '@hono/zod-validator'
 import type { Context, Env, Input, MiddlewareHandler, TypedResponse, ValidationTargets } from 'hono'
 import { HTTPException } from 'hono/http-exception'
 import type * as z from 'zod/v4/core'
-import { type Kit, SetupError } from '../kit.ts'
+import { SetupError } from '../kit.ts'
 import { kitOf } from '../layer.ts'
 import { Problem, type ProblemDetails, type Refusal } from '../problem.ts'
+import { givenBody } from '../read-request.ts'
+import type { Awaitable } from '../store/contract.ts'
 import { fieldErrors } from './issues.ts'
 import { jsonFault, MAX_KEYS } from './scan.ts'
 
@@ -18,7 +20,6 @@ export interface ValidatedInput<Target extends keyof ValidationTargets, Schema e
 }
 
 const JSON_TYPE = /^application\/(?:[\w.-]+\+)?json\s*(?:;|$)/i
-const NOTHING = new Uint8Array(0)
 const STRICT_UTF8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: false })
 const FORM_TYPE = /^(?:multipart\/form-data|application\/x-www-form-urlencoded)\s*(?:;|$)/i
 
@@ -54,11 +55,11 @@ export function validate<Target extends keyof ValidationTargets, Schema extends 
 
   const takesBody = target === 'json' || target === 'form'
   const handler: MiddlewareHandler = async (c, next) => {
-    const kit = kitOf(c, 'validate()')
-    if (takesBody && !kit.bodyIsCapped) {
+    const { bodyIsCapped } = kitOf(c, 'validate()')
+    if (takesBody && !bodyIsCapped) {
       throw new SetupError('validate(): nothing has capped the body. Put app.use(security({ platform })) before it.')
     }
-    const unreadable = takesBody ? bodyFault(kit, c, target) : null
+    const unreadable = takesBody ? await bodyFault(c, target) : null
     if (unreadable) return refuse(c, unreadable.code, unreadable)
     try {
       return await check(c, next)
@@ -72,20 +73,24 @@ export function validate<Target extends keyof ValidationTargets, Schema extends 
   return handler as MiddlewareHandler<Env, string, ValidatedInput<Target, Schema>, ValidationRefusal>
 }
 
-function bodyFault(kit: Kit, c: Context, target: 'json' | 'form'): Refusal | null {
+function bodyFault(c: Context, target: 'json' | 'form'): Awaitable<Refusal | null> {
   const wanted = target === 'json' ? JSON_TYPE : FORM_TYPE
-  if (!wanted.test(kit.header('content-type') ?? '')) {
+  if (!wanted.test(c.req.header('content-type') ?? '')) {
     const detail =
       target === 'json'
         ? 'Send the body as application/json.'
         : 'Send the body as multipart/form-data or application/x-www-form-urlencoded.'
     return { code: 'body.unsupported_type', detail }
   }
-  const coding = kit.header('content-encoding')
-  if (coding !== null && coding.toLowerCase() !== 'identity')
+  const coding = c.req.header('content-encoding')
+  if (coding !== undefined && coding.toLowerCase() !== 'identity')
     return { code: 'body.unsupported_type', detail: 'Send the body without a content coding.' }
-  const body = kit.body ?? NOTHING
-  if (target === 'form') return formFault(kit, body)
+  const fault = target === 'json' ? jsonBodyFault : formFault
+  const given = givenBody(c)
+  return given ? fault(c, given) : c.req.arrayBuffer().then((body) => fault(c, new Uint8Array(body)))
+}
+
+function jsonBodyFault(c: Context, body: Uint8Array): Refusal | null {
   let text: string
   try {
     text = STRICT_UTF8.decode(body)
@@ -95,13 +100,13 @@ function bodyFault(kit: Kit, c: Context, target: 'json' | 'form'): Refusal | nul
   const fault = jsonFault(text)
   if (fault) return { code: 'body.unreadable', detail: `The JSON of the body is not taken. ${fault}` }
   // Hono's cache holds promises, whatever its type says; this spares it a second decoding, and a lenient one.
-  c.req.bodyCache.text = Promise.resolve(text) as unknown as string
+  c.req.bodyCache = { text: Promise.resolve(text) as unknown as string }
   return null
 }
 
 /** Refuses a form of too many fields before a parser sees it: some take seconds for a million. */
-function formFault(kit: Kit, body: Uint8Array): Refusal | null {
-  const multipart = /^multipart\//i.test(kit.header('content-type') ?? '')
+function formFault(c: Context, body: Uint8Array): Refusal | null {
+  const multipart = /^multipart\//i.test(c.req.header('content-type') ?? '')
   let fields = 0
   for (let i = 0; i < body.length; i++) {
     // "&" parts a urlencoded form, a line that begins with "--" a multipart one.

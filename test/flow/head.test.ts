@@ -1,17 +1,16 @@
 import { once } from 'node:events'
-import { createServer, request, type ServerResponse } from 'node:http'
+import { createServer, request } from 'node:http'
 import { createAdaptorServer, type HttpBindings } from '@hono/node-server'
 import { RESPONSE_ALREADY_SENT } from '@hono/node-server/utils/response'
 import { type Context, Hono } from 'hono'
 import { etag } from 'hono/etag'
 import { stream } from 'hono/streaming'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { completeHead } from '../../adapters/node/head.ts'
 import { platform } from '../../adapters/node/index.ts'
 import { apiKeys } from '../../src/auth/api-keys.ts'
 import { digestApiKey } from '../../src/auth/key-format.ts'
 import { authenticate, identify } from '../../src/auth/middleware.ts'
-import type { HeaderTable } from '../../src/header-rules.ts'
+import { concurrency } from '../../src/limit/concurrency-middleware.ts'
 import { rateLimit } from '../../src/limit/middleware.ts'
 import { security } from '../../src/security.ts'
 import { memoryStore } from '../../src/store/memory.ts'
@@ -209,37 +208,115 @@ describe('what stands around security() on Node', () => {
   })
 })
 
-test('completeHead() fills in every form of a head that Node takes, once', async () => {
-  const forms: Record<string, (response: ServerResponse) => unknown> = {
-    status: (response) => response.writeHead(200),
-    'status and object': (response) => response.writeHead(200, { 'X-Ours': 'theirs', 'Set-Cookie': ['a=1', 'b=2'] }),
-    'message and object': (response) => response.writeHead(200, 'Fine', { 'X-Ours': 'theirs' }),
-    message: (response) => response.writeHead(200, 'Fine'),
-    list: (response) => response.writeHead(200, ['X-Ours', 'theirs', 'X-A', '1', 'x-a', '2']),
-  }
-  for (const [form, write] of Object.entries(forms)) {
-    let completed = 0
-    const server = createServer((_request, outgoing) => {
-      const c = { env: { outgoing }, res: new Response('') } as unknown as Context
-      const complete = (table: HeaderTable): void => {
-        completed++
-        table.set('x-had', String(table.get('x-ours')))
-        table.set('x-ours', 'ours')
-        table.delete('x-absent')
-      }
-      expect(completeHead(c, complete)).toBe(true)
-      write(outgoing)
-      outgoing.end()
-      expect(completeHead(c, complete)).toBe(false)
-    })
+describe('headers of one answer and no other', () => {
+  const partner = 'https://partner.example'
+  const options = { platform, store: memoryStore(), events: () => undefined }
+
+  test('an answer that the server threw away leaves nothing on the one that it sends', async () => {
+    const first = new Hono().use(security({ ...options, cors: { origins: [partner], credentials: true } }))
+    const second = new Hono().use(security(options)).get('/secret', (c) => c.text('secret'))
+    const fetch = async (request: Request, env: HttpBindings) => {
+      const answer = await first.fetch(request, env)
+      return answer.status === 404 ? second.fetch(request, env) : answer
+    }
+    const { body, headers } = await served({ fetch }, '/secret', { origin: partner })
+    expect(body).toBe('secret')
+    expect(headers['access-control-allow-origin']).toBeUndefined()
+    expect(headers['access-control-allow-credentials']).toBeUndefined()
+    expect(headers['x-frame-options']).toBe('DENY')
+  })
+
+  test('a wrapper around app.fetch that answers something else sends what it says alone', async () => {
+    const app = new Hono().use(security({ ...options, cors: { origins: [partner], credentials: true } }))
+    const fetch = async (request: Request, env: HttpBindings) => {
+      await app.fetch(request, env)
+      return new Response('own', { headers: { 'x-own': '1' } })
+    }
+    const { body, headers } = await served({ fetch }, '/', { origin: partner })
+    expect([body, headers['x-own'], headers['access-control-allow-origin']]).toEqual(['own', '1', undefined])
+  })
+
+  test('a wrapper sees our headers on the answer, and changes them', async () => {
+    const app = new Hono().use(security(options)).get('/', (c) => c.text('a'))
+    const fetch = async (request: Request, env: HttpBindings) => {
+      const answer = await app.fetch(request, env)
+      expect(answer.headers.get('x-content-type-options')).toBe('nosniff')
+      answer.headers.set('x-frame-options', 'SAMEORIGIN')
+      return answer
+    }
+    const { body, headers } = await served({ fetch }, '/')
+    expect([body, headers['x-frame-options'], headers['referrer-policy']]).toEqual(['a', 'SAMEORIGIN', 'no-referrer'])
+  })
+
+  test.each([
+    ['a line break', 'a\r\nset-cookie: x=1'],
+    ['a character that no header holds', 'a\u2028'],
+    ['a letter beyond Latin-1', 'P\u0159ehled'],
+  ])('a value with %s is a fault: 500 as a problem, with our headers and an event', async (_what, value) => {
+    const events: string[] = []
+    const app = new Hono().use(
+      security({ ...options, events: (batch) => void events.push(...batch.map(({ type }) => type)) }),
+    )
+    app.get('/', () => new Response('a', { headers: { 'x-title': value } }))
+    const { status, headers, body } = await served(app, '/')
+    expect([status, headers['x-frame-options'], headers['content-type']]).toEqual([
+      500,
+      'DENY',
+      'application/problem+json',
+    ])
+    expect(body).not.toContain('ehled')
+    expect(events).toContain('fault')
+  })
+
+  test('one name in two spellings is one header', async () => {
+    const app = new Hono().use(security(options))
+    app.get('/', () => new Response('a', { headers: { 'X-Mine': '1', 'x-mine': '2' } }))
+    expect((await served(app, '/')).headers['x-mine']).toBe('1, 2')
+  })
+
+  test('TRACE: with a body it is refused, without one it is served and gives its slot back', async () => {
+    const app = new Hono().use(security(options)).use(concurrency({ name: 'n', limit: 1, by: 'everyone' }))
+    app.all('/', (c) => c.text('ok'))
+    const server = createAdaptorServer({ fetch: app.fetch })
     await once(server.listen(0, '127.0.0.1'), 'listening')
-    const { headers } = await ask((server.address() as { port: number }).port, '/', {})
+    const { port } = server.address() as { port: number }
+    const statuses: number[] = []
+    for (const [length, body] of [
+      ['0', ''],
+      ['2', 'ab'],
+      ['0', ''],
+    ] as const) {
+      const answer = await ask(port, '/', { 'content-length': length }, 'TRACE', body)
+      statuses.push(answer.status)
+      expect(answer.headers['x-frame-options']).toBe('DENY')
+    }
+    statuses.push((await ask(port, '/', {})).status)
     server.close()
-    expect([completed, headers['x-ours']]).toEqual([1, 'ours'])
-    expect(headers['x-had']).toBe(/status$|^message$/.test(form) ? 'null' : 'theirs')
-    if (form === 'list') expect(headers['x-a']).toBe('1, 2')
-    if (form === 'status and object') expect(headers['set-cookie']).toEqual(['a=1', 'b=2'])
-  }
+    expect(statuses).toEqual([200, 400, 200, 200])
+  })
+
+  test('a POST that is answered from its bytes has no second Request made of it', async () => {
+    const app = new Hono().use(security(options)).post('/', async (c) => c.json(await c.req.json()))
+    const server = createAdaptorServer({ fetch: app.fetch })
+    await once(server.listen(0, '127.0.0.1'), 'listening')
+    const { Request: Original } = globalThis
+    let made = 0
+    globalThis.Request = new Proxy(Original, {
+      construct(target, args) {
+        made++
+        return Reflect.construct(target, args) as Request
+      },
+    })
+    try {
+      const { port } = server.address() as { port: number }
+      const answer = await ask(port, '/', { 'content-length': '7' }, 'POST', '{"a":1}')
+      expect([answer.status, answer.body, answer.headers['x-frame-options']]).toEqual([200, '{"a":1}', 'DENY'])
+      expect(made).toBe(0)
+    } finally {
+      globalThis.Request = Original
+      server.close()
+    }
+  })
 })
 
 async function served(app: { fetch: unknown }, path: string, headers: Record<string, string> = {}) {
@@ -252,9 +329,15 @@ async function served(app: { fetch: unknown }, path: string, headers: Record<str
   }
 }
 
-function ask(port: number, path: string, headers: Record<string, string>): Promise<Seen & { readonly body: string }> {
+function ask(
+  port: number,
+  path: string,
+  headers: Record<string, string>,
+  method = 'GET',
+  sent = '',
+): Promise<Seen & { readonly body: string }> {
   return new Promise((resolve, reject) => {
-    const asked = request({ host: '127.0.0.1', port, path, headers }, (response) => {
+    const asked = request({ host: '127.0.0.1', port, path, headers, method }, (response) => {
       let body = ''
       response.setEncoding('utf8')
       response.on('data', (chunk) => {
@@ -263,6 +346,6 @@ function ask(port: number, path: string, headers: Record<string, string>): Promi
       response.on('end', () => resolve({ status: response.statusCode!, headers: response.headers, body }))
     })
     asked.on('error', reject)
-    asked.end()
+    asked.end(sent)
   })
 }

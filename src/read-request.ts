@@ -1,4 +1,4 @@
-import type { Context } from '../layer.ts'
+import type { Context } from './layer.ts'
 
 type Req = Context['req']
 type Bytes = Uint8Array<ArrayBuffer>
@@ -8,6 +8,8 @@ interface ReadBody {
   /** As it came; its body is used up. */
   readonly original: Request
   readonly bytes: Bytes
+  text: Promise<string> | null
+  arrayBuffer: Promise<ArrayBuffer> | null
   /** Hono's own prototype of `c.req`. */
   readonly base: object
   /** What `c.req.raw` is: made when somebody asks for it. */
@@ -31,7 +33,7 @@ export function giveBody(c: Context, bytes: Bytes): void {
   const req: AnyRequest = c.req
   const original = req.raw
   const base = req[BODY]?.base ?? (Object.getPrototypeOf(req) as object)
-  req[BODY] = { original, bytes, base, raw: null }
+  req[BODY] = { original, bytes, base, raw: null, text: null, arrayBuffer: null }
   req.bodyCache = {}
   Object.defineProperty(req, 'raw', RAW)
   Object.setPrototypeOf(req, answeringFromBody(base))
@@ -58,35 +60,62 @@ function whole({ buffer, byteOffset, byteLength }: Bytes): ArrayBuffer {
   return byteLength === buffer.byteLength ? buffer : buffer.slice(byteOffset, byteOffset + byteLength)
 }
 
+/** The bytes that `c.req` answers from; null where none were read, or the app put others in their place. */
+export function givenBody(c: Context): Bytes | null {
+  const req: AnyRequest = c.req
+  const body = req[BODY]
+  return body !== undefined && isEmpty(req.bodyCache) ? body.bytes : null
+}
+
 /** What Hono's own verbs take from `raw`, which would make it: they are told from the original and the bytes. */
 const ANSWERS: PropertyDescriptorMap & ThisType<ReadRequest> = Object.getOwnPropertyDescriptors({
   get url(): string {
-    return (this as unknown as ReadRequest)[BODY].original.url
+    return headOf(this as unknown as ReadRequest).url
   },
   get method(): string {
-    return (this as unknown as ReadRequest)[BODY].original.method
+    return headOf(this as unknown as ReadRequest).method
   },
   header(this: ReadRequest, name?: string): unknown {
-    const { headers } = this[BODY].original
+    const { headers } = headOf(this)
     return name ? (headers.get(name) ?? undefined) : Object.assign(Object.create(null), Object.fromEntries(headers))
   },
   text(this: ReadRequest): Promise<string> {
-    const { bodyCache } = this
-    bodyCache.text ??= Promise.resolve(decoder.decode(this[BODY].bytes)) as unknown as string
-    return bodyCache.text as unknown as Promise<string>
+    const body = this[BODY]
+    const cached = this.bodyCache.text as unknown as Promise<string> | undefined
+    if (cached) return cached
+    if (!isEmpty(this.bodyCache)) return baseOf(this).text.call(this)
+    body.text ??= Promise.resolve(decoder.decode(body.bytes))
+    return body.text
   },
   json(this: ReadRequest): Promise<unknown> {
     return this.text().then((text) => JSON.parse(text))
   },
   arrayBuffer(this: ReadRequest): Promise<ArrayBuffer> {
-    const { bodyCache } = this
-    bodyCache.arrayBuffer ??= Promise.resolve(whole(this[BODY].bytes)) as unknown as ArrayBuffer
-    return bodyCache.arrayBuffer as unknown as Promise<ArrayBuffer>
+    const body = this[BODY]
+    if (!isEmpty(this.bodyCache)) return baseOf(this).arrayBuffer.call(this)
+    body.arrayBuffer ??= Promise.resolve(whole(body.bytes))
+    return body.arrayBuffer
   },
   async bytes(this: ReadRequest): Promise<Uint8Array> {
     return new Uint8Array(await this.arrayBuffer())
   },
 })
+
+/** What an app did to `c.req.raw` is seen in what it asks of `c.req`. */
+function headOf(req: ReadRequest): Request {
+  const { raw, original } = req[BODY]
+  return raw ?? original
+}
+
+function baseOf(req: ReadRequest): Req {
+  return req[BODY].base as Req
+}
+
+/** Whether the app, or a validator, has put nothing into Hono's cache: what stands there goes before the bytes. */
+function isEmpty(cache: object): boolean {
+  for (const _ in cache) return false
+  return true
+}
 
 /** By Hono's own prototype: an app may bring another copy of Hono than we were given. */
 const answering = new WeakMap<object, object>()

@@ -2,10 +2,12 @@ import assert from 'node:assert/strict'
 import { type Context, Hono } from 'hono'
 import { proxy } from 'hono/proxy'
 import { cloneRawRequest } from 'hono/request'
-import { security } from '../../src/security.ts'
-import { memoryStore } from '../../src/store/memory.ts'
-import { type Case, cases } from '../cases.ts'
-import { keepEvents, secured, TestPlatform } from '../support/fixtures.ts'
+import * as z from 'zod/mini'
+import { security } from '../src/security.ts'
+import { memoryStore } from '../src/store/memory.ts'
+import { validate } from '../src/validate/middleware.ts'
+import { type Case, cases } from './cases.ts'
+import { keepEvents, secured, TestPlatform } from './support/fixtures.ts'
 
 const BODY = '{"a":"é"}'
 
@@ -110,4 +112,60 @@ export const readRequestCases: readonly Case[] = cases('A request whose body sec
         assert.equal((await smaller.request(post())).status, 413)
       }
     },
+  'a header that a middleware takes away, or adds, is so for c.req too': async () => {
+    const { app } = secured()
+    app.use(async (c, next) => {
+      c.req.raw.headers.delete('x-mine')
+      c.req.raw.headers.set('x-added', '1')
+      await next()
+    })
+    app.post('/a', (c) =>
+      c.json([c.req.header('x-mine') ?? null, c.req.header('x-added'), c.req.header()['x-mine'] ?? null]),
+    )
+    assert.deepEqual(await (await app.request(post())).json(), [null, '1', null])
+  },
+  'validate() looks at what the app put in its place, as a request or in the cache of Hono': async () => {
+    const ways: Record<string, (c: Context) => void | Promise<void>> = {
+      request: async (c) => {
+        const kept = { a: ((await c.req.json()) as { a: string }).a }
+        c.req.raw = new Request(c.req.url, { method: 'POST', headers: c.req.raw.headers, body: JSON.stringify(kept) })
+      },
+      json: (c) => {
+        c.req.bodyCache = { json: Promise.resolve({ a: 'é' }) }
+      },
+      text: (c) => {
+        c.req.bodyCache = { text: Promise.resolve(BODY) as unknown as string }
+      },
+    }
+    for (const [way, put] of Object.entries(ways)) {
+      const { app } = secured()
+      app.use(async (c, next) => {
+        await put(c)
+        await next()
+      })
+      app.post('/a', validate('json', z.looseObject({ a: z.string() })), async (c) =>
+        c.json([c.req.valid('json'), await c.req.json()]),
+      )
+      const answer = await app.request(post('{"a":"é","admin":true}'))
+      assert.deepEqual(await answer.json(), [JSON.parse(BODY), JSON.parse(BODY)], way)
+    }
+  },
+  'a form that the app put in its place is counted by its own fields': async () => {
+    const { app } = secured()
+    const type = { 'content-type': 'application/x-www-form-urlencoded' }
+    app.use(async (c, next) => {
+      c.req.raw = new Request(c.req.url, { method: 'POST', headers: type, body: 'a=1&'.repeat(20_000) })
+      await next()
+    })
+    app.post('/a', validate('form', z.looseObject({})), (c) => c.text('took it'))
+    assert.equal((await app.request(post('a=1', type))).status, 400)
+  },
+  'two validators of one body see the same': async () => {
+    const { app } = secured()
+    const schema = z.looseObject({ a: z.string() })
+    app.post('/a', validate('json', schema), validate('json', schema), async (c) =>
+      c.json([c.req.valid('json'), await c.req.text(), await c.req.raw.text()]),
+    )
+    assert.deepEqual(await (await app.request(post())).json(), [JSON.parse(BODY), BODY, BODY])
+  },
 })

@@ -11,6 +11,9 @@ interface Results {
 }
 type Run = Results['runs'][number]
 
+/** What `defaults` cost is told in process. */
+const ASKED = Object.keys(APPS).filter((app) => app !== 'defaults')
+
 const EFFORT: HttpEffort = { rounds: 7, seconds: 0.5, warmSeconds: 0.7 }
 /** Of speed.md: bounds by runtime. */
 const BY_BARE: Record<string, readonly [number, number]> = { node: [0.58, 0.7], bun: [0.5, 0.6], deno: [0.36, 0.45] }
@@ -22,10 +25,10 @@ export const httpPart: Part<Results> = {
   leftOutOfQuick: 'servers and their clients take seconds each to warm up',
   async measure() {
     const runs: Run[] = []
-    const apps = ['bare', 'bare again', ...Object.keys(APPS).filter((app) => app !== 'bare')]
+    const apps = ['bare', 'bare again', ...ASKED.filter((app) => app !== 'bare')]
     const asks = [
       ...apps.map((app) => ({ app, method: 'GET' as const })),
-      ...Object.keys(APPS).map((app) => ({ app, method: 'POST' as const })),
+      ...ASKED.map((app) => ({ app, method: 'POST' as const })),
     ]
     for (const runtime of RUNTIMES) {
       console.error(`bench: http on ${runtime}`)

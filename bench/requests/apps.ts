@@ -96,7 +96,7 @@ export function quota(units: number, name?: string): QuotaOptions {
 
 /** Layers that refuse all but the first request. */
 export function spent(host: Host): Hono {
-  return layers(host, { quotas: [quota(1)] })
+  return layers(host, { defaults: true, quotas: [quota(1)] })
 }
 
 /** One part alone before the bare handler, a peer's or ours. */

@@ -57,8 +57,8 @@ export interface LayersOptions {
 }
 
 /**
- * What an API may leave out: headers that no browser of today needs, and the hash of a key that is seen again. So its answers
- * carry as many headers as the peers' do.
+ * What an API may leave out: headers that no browser of today needs, and the hash of a key that is seen again. Its answers carry
+ * one header more than the peers' do.
  */
 const LEAN = { security: { headers: { legacy: false } }, apiKeys: { keepKeysInMemory: 100 } } as const
 

@@ -30,8 +30,8 @@ export interface ApiKeysOptions {
   readonly mode?: Mode
   /**
    * Gives up that no key is kept: so many keys that were let in last, up to twice as many at times, stay in this process's
-   * memory as they were sent, and are not hashed again. 0 unless told. Worth some microseconds a request on Workers, less
-   * elsewhere.
+   * memory as they were sent, and are not hashed again. They are found by the engine's own look-up, which is not made to take
+   * the same time for every guess. 0 unless told. Worth some microseconds a request on Workers, less elsewhere.
    */
   readonly keepKeysInMemory?: number
   /** Takes the line that says what `openWithoutKeys` gives up, such as a platform's `log`. */

@@ -15,9 +15,9 @@ export interface HeaderOptions {
   /** `Permissions-Policy`; no camera, microphone, geolocation, payment or USB unless told. */
   readonly permissionsPolicy?: string | false
   /**
-   * `false` leaves out what today's browsers need no more where a `Content-Security-Policy` stands, or what old plug-ins
-   * alone read: `X-Frame-Options`, `X-XSS-Protection`, `X-DNS-Prefetch-Control`, `X-Permitted-Cross-Domain-Policies` and
-   * `Origin-Agent-Cluster`. Each costs a request up to a microsecond.
+   * `false` leaves out what guards nothing in today's browsers, whatever the other options say: `X-XSS-Protection`,
+   * `X-DNS-Prefetch-Control`, `X-Permitted-Cross-Domain-Policies` and `Origin-Agent-Cluster`. Each costs a request up to a
+   * microsecond. `X-Frame-Options` stays: a page's own `Content-Security-Policy` may not say who may frame it.
    */
   readonly legacy?: false
 }
@@ -31,7 +31,6 @@ export const OPENMOTOKO_CSP: string =
   "default-src 'self'; script-src 'self' 'unsafe-inline'; style-src 'self' 'unsafe-inline'; connect-src 'self' ws: wss:;"
 
 const LEGACY = [
-  'x-frame-options',
   'x-xss-protection',
   'x-dns-prefetch-control',
   'x-permitted-cross-domain-policies',

@@ -43,6 +43,7 @@ export interface Effort {
 
 export const MANY = 64
 const MIN_CALLS = 20
+const WARM_ROUNDS = 15
 
 /** Candidates that answer at once: one by one alone, timed as a whole. */
 export function immediate(candidates: readonly Candidate[]): readonly Measure[] {
@@ -103,6 +104,37 @@ export function pending(candidates: readonly Candidate[]): readonly Measure[] {
     }
     return [one, many]
   })
+}
+
+/**
+ * Candidates that give promises, alone: after each call of one comes a call of another, in another order each time. What slows the
+ * machine for longer than a call then slows all alike, so that a few percent can be told apart.
+ */
+export async function inTurns(candidates: readonly Candidate[], rounds: number, calls: number): Promise<Row[]> {
+  const took = candidates.map(() => new Array<number>(calls))
+  const rows = candidates.map(({ name, floor = null }) => {
+    return { name, floor, concurrency: 1, perSecond: [] as number[], p50Us: [] as number[] }
+  })
+  let i = 0
+  // The first rounds warm up.
+  for (let round = -WARM_ROUNDS; round < rounds; round++) {
+    for (let n = 0; n < calls; n++, i++) {
+      for (const at of shuffled(candidates.length)) {
+        const { name, call, ok } = candidates[at]!
+        const begin = performance.now()
+        const answer = await call(i)
+        took[at]![n] = performance.now() - begin
+        if (ok?.(answer) === false) throw new Error(`${name}: unexpected answer ${JSON.stringify(answer)}`)
+      }
+    }
+    if (round < 0) continue
+    for (const [at, { perSecond, p50Us }] of rows.entries()) {
+      const sum = took[at]!.reduce((ms, one) => ms + one, 0)
+      perSecond.push(Math.round((calls * 1e6) / sum) / 1e3)
+      p50Us.push(Math.round(quantile(took[at]!, 0.5) * 1e5) / 100)
+    }
+  }
+  return rows
 }
 
 /** Runs the measures in rounds that take turns, each round in another order: none always follows the same one. */

@@ -16,8 +16,16 @@ export type RedisSend = (command: RedisCommand, key: string) => PromiseLike<unkn
 /** What Redis replies to our scripts. */
 export type Reply = string | number | null | readonly Reply[]
 
+/** Who is told once: of the reply, or why there is none. It must not throw. */
+export interface Asker {
+  answered(reply: Reply): void
+  failed(error: unknown): void
+}
+
 /** Commands to one part of Redis that fails as a whole: the server, or one hash tag of a cluster. */
 export interface Lane {
+  /** {@link run} for who wants no promise. @param now by {@link ticks} */
+  ask(script: Script, keys: readonly string[], args: readonly string[], dueAt: number, now: number, asker: Asker): void
   /** Runs a script; it is sent whole where Redis does not know it (any more). The first key chooses the node. */
   run(script: Script, keys: readonly string[], args: readonly string[], dueAt: number): Promise<Reply>
   /** Runs one command. @throws {StoreOutage} when Redis did not answer it. */
@@ -29,8 +37,10 @@ class Traffic {
   readonly breaker = new Breaker(ticks)
   /** What waits for its turn, and what was too late for it and is still to be taken out. */
   waiting: Pending[] = []
-  /** What the client has not settled. */
-  readonly underWay = new Set<Pending>()
+  /** How many the client has not settled. */
+  underWay = 0
+  /** Those of them whose end has come. */
+  readonly overdue = new Set<Pending>()
 }
 
 interface Pending {
@@ -38,10 +48,12 @@ interface Pending {
   readonly key: string
   readonly dueAt: number
   readonly traffic: Traffic
-  readonly resolve: (reply: Reply | PromiseLike<Reply>) => void
-  readonly reject: (outage: StoreOutage) => void
+  readonly asker: Asker
+  /** The script whose hash is in the command. */
+  readonly lua: string | null
   /** When it was handed to the client, by {@link ticks}; null while it waits for its turn. */
   sentAt: number | null
+  isUnderWay: boolean
 }
 
 const MAX_UNDER_WAY = 256
@@ -74,26 +86,37 @@ export class Commands {
   /** A part of Redis with a breaker of its own. */
   lane(): Lane {
     const traffic = new Traffic()
+    const start = (
+      command: RedisCommand,
+      lua: string | null,
+      key: string,
+      dueAt: number,
+      now: number,
+      asker: Asker,
+    ): void => {
+      try {
+        this.#start({ command, key, dueAt, traffic, asker, lua, sentAt: null, isUnderWay: false }, now)
+      } catch (outage) {
+        asker.failed(outage)
+      }
+    }
     const call: Lane['call'] = (command, key, dueAt) =>
-      new Promise((resolve, reject) => this.#start(traffic, command, key, dueAt, resolve, reject))
-    const run: Lane['run'] = (script, keys, args, dueAt) => {
+      new Promise((answered, failed) => start(command, null, key, dueAt, ticks.now(), { answered, failed }))
+    const ask: Lane['ask'] = (script, keys, args, dueAt, now, asker) => {
       const key = keys[0]!
       const hash = this.#hashes.get(script.name)
-      if (hash === undefined) return load(script, keys, args, dueAt)
-      const count = String(keys.length)
-      const command: RedisCommand = ['EVALSHA', hash, count, ...keys, ...args]
-      return new Promise((resolve, reject) => {
-        this.#start(traffic, command, key, dueAt, resolve, (outage) => {
-          if (codeOf(outage) !== 'NOSCRIPT') reject(outage)
-          else resolve(call(['EVAL', script.lua, count, ...keys, ...args], key, dueAt))
-        })
-      })
+      if (hash === undefined) {
+        call(['SCRIPT', 'LOAD', script.lua], key, dueAt).then((loaded) => {
+          this.#hashes.set(script.name, String(loaded))
+          ask(script, keys, args, dueAt, ticks.now(), asker)
+        }, asker.failed)
+        return
+      }
+      start(['EVALSHA', hash, String(keys.length), ...keys, ...args], script.lua, key, dueAt, now, asker)
     }
-    const load: Lane['run'] = async (script, keys, args, dueAt) => {
-      this.#hashes.set(script.name, String(await call(['SCRIPT', 'LOAD', script.lua], keys[0]!, dueAt)))
-      return run(script, keys, args, dueAt)
-    }
-    return { call, run }
+    const run: Lane['run'] = (script, keys, args, dueAt) =>
+      new Promise((answered, failed) => ask(script, keys, args, dueAt, ticks.now(), { answered, failed }))
+    return { ask, call, run }
   }
 
   /** Later calls are outages; what is under way ends as it ends. */
@@ -102,55 +125,64 @@ export class Commands {
     if (this.#pending.size === 0) clearTimeout(this.#timer)
   }
 
-  #start(
-    traffic: Traffic,
-    command: RedisCommand,
-    key: string,
-    dueAt: number,
-    resolve: Pending['resolve'],
-    reject: Pending['reject'],
-  ): void {
-    // Thrown inside the caller's promise, which it rejects.
+  #start(pending: Pending, now: number): void {
+    const { traffic, dueAt } = pending
     if (this.#closed) throw new StoreOutage('The Redis store is closed.')
     traffic.breaker.enter()
-    if (traffic.underWay.size >= MAX_UNDER_WAY) this.#forget(traffic)
+    if (traffic.underWay >= MAX_UNDER_WAY) this.#forget(traffic)
     if (traffic.waiting.length >= MAX_WAITING) {
       traffic.waiting = traffic.waiting.filter((one) => this.#pending.has(one))
       if (traffic.waiting.length >= MAX_WAITING) throw new StoreOutage('Too many commands wait for Redis.')
     }
-    const pending: Pending = { command, key, dueAt, traffic, resolve, reject, sentAt: null }
     this.#pending.add(pending)
     if (dueAt < this.#wakeAt) this.#wake(dueAt)
-    if (traffic.underWay.size < MAX_UNDER_WAY) this.#dispatch(pending)
+    if (traffic.underWay < MAX_UNDER_WAY) this.#dispatch(pending, now)
     else traffic.waiting.push(pending)
   }
 
-  #dispatch(pending: Pending): void {
-    pending.sentAt = ticks.now()
-    pending.traffic.underWay.add(pending)
+  #dispatch(pending: Pending, now: number): void {
+    pending.sentAt = now
+    pending.isUnderWay = true
+    pending.traffic.underWay++
     this.#ask(pending.command, pending.key).then(
       (reply) => {
         if (this.#pending.delete(pending)) {
           pending.traffic.breaker.succeeded()
-          pending.resolve(reply as Reply)
+          pending.asker.answered(reply as Reply)
         }
         this.#leave(pending)
       },
       (error) => {
         const outage = outageOf(error)
-        this.#fail(pending, outage, isAlive(outage))
+        if (pending.lua !== null && codeOf(outage) === 'NOSCRIPT') this.#sendWhole(pending, pending.lua)
+        else this.#fail(pending, outage, isAlive(outage))
         this.#leave(pending)
       },
     )
   }
 
+  /** Redis does not know the script (any more). */
+  #sendWhole(pending: Pending, lua: string): void {
+    if (!this.#pending.delete(pending)) return
+    pending.traffic.breaker.succeeded()
+    const command: RedisCommand = ['EVAL', lua, ...pending.command.slice(2)]
+    try {
+      this.#start({ ...pending, command, lua: null, sentAt: null, isUnderWay: false }, ticks.now())
+    } catch (outage) {
+      pending.asker.failed(outage)
+    }
+  }
+
   #leave(pending: Pending): void {
-    const { underWay, waiting } = pending.traffic
-    if (!underWay.delete(pending)) return
+    if (!pending.isUnderWay) return
+    pending.isUnderWay = false
+    const { overdue, waiting } = pending.traffic
+    if (overdue.size > 0) overdue.delete(pending)
+    pending.traffic.underWay--
     for (let next = waiting.shift(); next !== undefined; next = waiting.shift()) {
       // What waited for its turn until it was too late is not worth sending.
       if (!this.#pending.has(next)) continue
-      this.#dispatch(next)
+      this.#dispatch(next, ticks.now())
       return
     }
   }
@@ -159,7 +191,7 @@ export class Commands {
     if (!this.#pending.delete(pending)) return
     if (isAlive) pending.traffic.breaker.succeeded()
     else pending.traffic.breaker.failed()
-    pending.reject(outage)
+    pending.asker.failed(outage)
   }
 
   /** One timer serves all: most commands have their answer long before. */
@@ -177,8 +209,9 @@ export class Commands {
   /** What waited here for most of its time says nothing of Redis. */
   #late(pending: Pending, now: number): void {
     const outage = new StoreOutage('Redis did not answer in time.')
+    if (pending.isUnderWay) pending.traffic.overdue.add(pending)
     if (pending.sentAt !== null && now - pending.sentAt >= this.#deadlineMs / 2) this.#fail(pending, outage, false)
-    else if (this.#pending.delete(pending)) pending.reject(outage)
+    else if (this.#pending.delete(pending)) pending.asker.failed(outage)
   }
 
   #wake(at: number): void {
@@ -190,9 +223,9 @@ export class Commands {
   }
 
   /** Some clients never settle what a broken connection left open. */
-  #forget({ underWay }: Traffic): void {
+  #forget({ overdue }: Traffic): void {
     const before = ticks.now() - FORGOTTEN_AFTER_MS
-    for (const pending of [...underWay]) if (pending.dueAt <= before) this.#leave(pending)
+    for (const pending of [...overdue]) if (pending.dueAt <= before) this.#leave(pending)
   }
 
   /** A client may throw at once. */

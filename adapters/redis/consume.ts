@@ -1,10 +1,9 @@
 import { randomBytes, toHex } from '../../src/bytes.ts'
 import { StoreOutage } from '../../src/store/contract.ts'
-import { ticks } from './commands.ts'
+import { type Reply, ticks } from './commands.ts'
 import type { Epoch } from './epoch.ts'
 import { CHARGE, CONSUME } from './gcra-scripts.ts'
 import { type Call, decisionOf, jobOf, settle } from './jobs.ts'
-import { Tariffs } from './tariff.ts'
 
 const MAX_UNDER_WAY = 2
 /** After this long without one, a batch is sent although others are under way, ms. */
@@ -24,12 +23,13 @@ const ASK_EPOCH_MS = 1_000
 export class Consumer {
   readonly #epoch: Epoch
   readonly #root: string
-  readonly #tariffs = new Tariffs()
   #waiting: Call[] = []
   #underWay = 0
   #sentAt = Number.NEGATIVE_INFINITY
   #askEpochAt = 0
   #scheduled = false
+  /** Whether what was sent last was one call: the next need not wait for company. */
+  #wasAlone = true
   #gap: ReturnType<typeof setTimeout> | undefined
 
   /** @param root begins the keys by which refunds are known that were made before */
@@ -38,8 +38,16 @@ export class Consumer {
     this.#root = root
   }
 
-  /** Charges the buckets of these keys, all or nothing. The charges have been checked. @throws {StoreOutage} when too many wait. */
-  decide(call: Call): void {
+  /**
+   * Charges the buckets of these keys, all or nothing. The charges have been checked.
+   *
+   * @param now by {@link ticks}. @throws {StoreOutage} when too many wait.
+   */
+  decide(call: Call, now: number): void {
+    if (this.#wasAlone && this.#underWay === 0 && this.#waiting.length === 0) {
+      this.#ask([call], now)
+      return
+    }
     if (this.#waiting.length >= MAX_WAITING) throw new StoreOutage('Too many decisions wait for Redis.')
     this.#waiting.push(call)
     this.#schedule()
@@ -70,21 +78,32 @@ export class Consumer {
       this.#schedule()
       return
     }
+    this.#ask(calls, now)
+    this.#schedule()
+  }
+
+  #ask(calls: readonly Call[], now: number): void {
     this.#underWay++
     this.#sentAt = now
-    this.#schedule()
+    this.#wasAlone = calls.length === 1
     const [call] = calls
     const asksEpoch = now >= this.#askEpochAt
-    const isPlain = calls.length === 1 && call!.charges.length === 1 && call!.charges[0]!.cost >= 0
-    const answered = isPlain && !asksEpoch ? this.#answerOne(call!) : this.#answer(calls, asksEpoch)
-    const ended = (): void => {
-      this.#underWay--
-      this.#schedule()
+    if (this.#wasAlone && !asksEpoch && call!.charges.length === 1 && call!.charges[0]!.cost >= 0) {
+      this.#askOne(call!, now)
+      return
     }
-    answered.then(ended, (error) => {
-      for (const { reject } of calls) reject(error)
-      ended()
-    })
+    this.#answer(calls, asksEpoch).then(
+      () => this.#ended(),
+      (error) => {
+        for (const { reject } of calls) reject(error)
+        this.#ended()
+      },
+    )
+  }
+
+  #ended(): void {
+    this.#underWay--
+    this.#schedule()
   }
 
   /** What is to go next. What waited until it was too late is told so, and not charged: the first of those that wait. */
@@ -104,16 +123,22 @@ export class Consumer {
   }
 
   /** One charge that gives nothing back goes by a shorter way. */
-  #answerOne({ charges, keys, dueAt, resolve }: Call): Promise<void> {
+  #askOne({ charges, tariffs, keys, dueAt, resolve, reject }: Call, now: number): void {
     const charge = charges[0]!
-    const { adds, text } = this.#tariffs.of(charge)
-    try {
-      return this.#epoch
-        .write(CHARGE, keys, () => [adds, `[${text}]`], dueAt)
-        .then((reply) => resolve(decisionOf(charge, reply)))
-    } catch (error) {
-      return Promise.reject(error)
+    const { adds, alone } = tariffs[0]!
+    const failed = (error: unknown): void => {
+      reject(error)
+      this.#ended()
     }
+    const answered = (reply: number | readonly Reply[]): void => {
+      try {
+        resolve(decisionOf(charge, reply))
+        this.#ended()
+      } catch (outage) {
+        failed(outage)
+      }
+    }
+    this.#epoch.ask({ script: CHARGE, keys, dueAt, args: (when) => [when, adds, alone], answered, failed }, now)
   }
 
   async #answer(calls: readonly Call[], asksEpoch: boolean): Promise<void> {
@@ -125,8 +150,8 @@ export class Consumer {
     // Some clients send again what a broken connection left open: a refund must not count twice.
     if (refunds) keys.push(`${this.#root}refund/${toHex(randomBytes(12))}`)
     if (asksEpoch) keys.push(this.#epoch.key)
-    const job = jobOf(calls, this.#tariffs, refunds, asksEpoch)
-    const reply = (await this.#epoch.write(CONSUME, keys, () => [job], dueAt)) as readonly number[]
+    const job = jobOf(calls, refunds, asksEpoch)
+    const reply = (await this.#epoch.write(CONSUME, keys, (when) => [when, job], dueAt)) as readonly number[]
     const isAgain = reply[1] === 1
     let at = 2
     for (const call of calls) at = settle(call, isAgain, reply, at)

@@ -4,6 +4,20 @@ import { type Lane, type Reply, ticks } from './commands.ts'
 import { EPOCH, type Script, SEQUENCE_KNOWN_MS } from './scripts.ts'
 
 const TRIES = 3
+const NOT_AFTER_STEP_MS = 8
+
+/** A script that writes, and who is told once how it went. */
+export interface Write {
+  readonly script: Script
+  /** The first chooses the node. */
+  readonly keys: readonly string[]
+  readonly dueAt: number
+  /** What the script takes, `when` first. */
+  args(when: string): readonly string[]
+  /** The reply is a number, or an array that tells the clock. Must not throw, as {@link failed} must not. */
+  answered(reply: number | readonly Reply[]): void
+  failed(error: unknown): void
+}
 
 /**
  * Notices that Redis holds less than it acknowledged, and keeps writes from coming late.
@@ -25,8 +39,10 @@ export class Epoch {
   /** What must be added to {@link ticks} to have the engine's clock, ms; null while it is not known. */
   #offsetMs: number | null = null
   #offsetAt = 0
+  #notAfterMs = 0
+  #notAfterText = ''
 
-  /** @param now the deciding clock as scripts take it: '' for the engine's */
+  /** @param now the deciding clock as scripts take it: `=` and ms, '' for the engine's */
   constructor(lane: Lane, root: string, now: () => string, onLoss: (reason: string) => void) {
     this.#lane = lane
     this.#keys = [`${root}epoch`, `${root}sequence/${toHex(randomBytes(12))}`, `${root}reach`]
@@ -61,33 +77,53 @@ export class Epoch {
     this.#offsetAt = now
   }
 
-  /**
-   * Runs a script that writes. Its reply is a number, or an array that tells the clock.
-   *
-   * @param keys of which the first chooses the node
-   */
+  /** Runs a script that writes, in promises. */
   write(
     script: Script,
     keys: readonly string[],
-    argsOf: () => readonly string[],
+    args: Write['args'],
     dueAt: number,
-    tries: number = TRIES,
   ): Promise<number | readonly Reply[]> {
-    if (this.#known === '') return this.learn(false, dueAt).then(() => this.write(script, keys, argsOf, dueAt, tries))
-    const sentAt = ticks.now()
-    const now = this.#now()
-    const notAfter = now === '' && this.#offsetMs !== null ? String(Math.ceil(dueAt + this.#offsetMs)) : ''
-    const args = [now, notAfter, ...argsOf()]
-    return this.#lane.run(script, keys, args, dueAt).then((reply) => {
-      if (typeof reply === 'number') return reply
-      if (!Array.isArray(reply)) throw new StoreOutage('Redis replied to a script as Redis does not.')
-      const told = typeof reply[0] === 'number' ? reply[0] : reply[1]
-      if (typeof told === 'number') this.#noteClock(told - sentAt, reply[0] === 'late')
-      if (reply[0] !== 'late') return reply
+    return new Promise((answered, failed) => this.ask({ script, keys, args, dueAt, answered, failed }, ticks.now()))
+  }
+
+  /** Runs a script that writes. @param now by {@link ticks} */
+  ask(write: Write, now: number, tries: number = TRIES): void {
+    const { script, keys, dueAt } = write
+    const failed = (error: unknown): void => write.failed(error)
+    if (this.#known === '') {
+      this.learn(false, dueAt).then(() => this.ask(write, ticks.now(), tries), failed)
+      return
+    }
+    const args = write.args(this.#now() || this.#notAfter(dueAt))
+    const answered = (reply: Reply): void => {
+      if (typeof reply === 'number') {
+        write.answered(reply)
+        return
+      }
+      if (!Array.isArray(reply)) {
+        failed(new StoreOutage('Redis replied to a script as Redis does not.'))
+        return
+      }
+      const told: Reply = typeof reply[0] === 'number' ? reply[0] : reply[1]
+      if (typeof told === 'number') this.#noteClock(told - now, reply[0] === 'late')
+      if (reply[0] !== 'late') write.answered(reply)
       // Late by the clock that was known, in time by our own: Redis's has stepped forth, and is known now.
-      if (tries === 1) throw new StoreOutage('The clock of Redis keeps stepping.')
-      return this.write(script, keys, argsOf, dueAt, tries - 1)
-    })
+      else if (tries === 1) failed(new StoreOutage('The clock of Redis keeps stepping.'))
+      else this.ask(write, ticks.now(), tries - 1)
+    }
+    this.#lane.ask(script, keys, args, dueAt, now, { answered, failed })
+  }
+
+  /** The end of a write by the engine's clock, up to 8 ms late: its text then serves many. */
+  #notAfter(dueAt: number): string {
+    if (this.#offsetMs === null) return ''
+    const atMs = Math.ceil((dueAt + this.#offsetMs) / NOT_AFTER_STEP_MS) * NOT_AFTER_STEP_MS
+    if (atMs !== this.#notAfterMs) {
+      this.#notAfterMs = atMs
+      this.#notAfterText = String(atMs)
+    }
+    return this.#notAfterText
   }
 
   /** Runs a script of single use. @throws {StoreOutage} too while single use is closed. @param ends as in the script, '-' for never */
@@ -100,11 +136,11 @@ export class Epoch {
   ): Promise<readonly Reply[]> {
     for (let tries = 0; tries < TRIES; tries++) {
       let known = ''
-      const argsOf = (): readonly string[] => {
+      const argsOf = (when: string): readonly string[] => {
         known = this.#known
         // Redis forgets the number of a process that rested for long.
         if (ticks.now() - this.#usedAt > SEQUENCE_KNOWN_MS / 2) this.#sequence = 0
-        return [known, String(this.#sequence), ...args]
+        return [when, known, String(this.#sequence), ...args]
       }
       const reply = await this.#reaching(ends, () => this.write(script, [...this.#keys, ...keys], argsOf, dueAt))
       if (typeof reply === 'number') throw new StoreOutage('Redis replied to a script as Redis does not.')

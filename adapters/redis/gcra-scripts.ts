@@ -9,17 +9,18 @@ const BUCKET_LATE_MS = 60_000
 /** A refund that is sent again is known for this long, ms. */
 const REFUND_KNOWN_MS = 600_000
 
-/** ARGV now notAfter, as in the other scripts: `now` ms, `nowUs` µs. */
+/** ARGV when, as in the other scripts: `now` ms, `nowUs` µs, `given` where the clock came along. */
 const BEGIN = `
-local call, number, format, floor = redis.call, tonumber, string.format, math.floor
-local now
-if ARGV[1] == '' then
+local call, number, format, floor, when = redis.call, tonumber, string.format, math.floor, ARGV[1]
+local notAfter = number(when)
+local given, now = not notAfter and when ~= '', nil
+if given then
+  now = number(string.sub(when, 2))
+else
   local time = call('TIME')
   now = time[1] * 1000 + floor(time[2] / 1000)
-else
-  now = number(ARGV[1])
+  if notAfter and now > notAfter then return { 'late', now } end
 end
-if ARGV[2] ~= '' and now > number(ARGV[2]) then return { 'late', now } end
 local nowUs = now * 1000
 `
 
@@ -64,7 +65,7 @@ if kind ~= ${Kind.Charge} then fits = kind == ${Kind.Refund} end
 const KEEP = `
 if tat > nowUs or rest > 0 or text then
   local kept = rest == 0 and format('%.0f', tat) or format('%.0f %.0f', tat, rest)
-  if ARGV[1] ~= '' then
+  if given then
     call('SET', key, kept, 'PX', format('%.0f', (tat - nowUs) / 1000 + ${BUCKET_LATE_MS}))
   else
     local minute = floor(tat / ${BUCKET_LATE_MS}000)
@@ -82,7 +83,7 @@ const TARIFF = 'quota, farthestUs, toleranceUs, toleranceRest, kind, addUs, addR
 /**
  * One charge that gives nothing back: what most decisions are.
  *
- * KEYS bucket · ARGV now notAfter adds tariff. A tariff is numbers as JSON, which costs less than as many arguments: quota farthestUs
+ * KEYS bucket · ARGV when adds tariff. A tariff is numbers as JSON, which costs less than as many arguments: quota farthestUs
  * toleranceUs toleranceRest kind addUs addRest. `adds` is its addUs where every full bucket takes the charge and it adds no fraction,
  * else ''. Gives how far the bucket was ahead of the clock, µs, if the charge is made and no fraction was there. Else the clock, 1
  * (admitted), 0 (refused) or -1 (the bucket is none of ours), and the bucket as it was read: tatUs (-1: none) and rest.
@@ -97,12 +98,12 @@ ${READ}
 if foreign then return { now, -1, -1, 0 } end
 local readTat, readRest, was = tat, rest, nil
 local pulled, fits, nextTat, nextRest = false, true, nil, 0
-if ARGV[3] ~= '' and (not tat or tat < nowUs) then
+if ARGV[2] ~= '' and (not tat or tat < nowUs) then
   -- A full bucket: there is nothing to weigh, so nothing to decode.
   tat, rest = nowUs, 0
-  nextTat = nowUs + ARGV[3]
+  nextTat = nowUs + ARGV[2]
 else
-  local ${TARIFF} = unpack(cjson.decode(ARGV[4]))
+  local ${TARIFF} = unpack(cjson.decode(ARGV[3]))
   ${STEP}
 end
 if fits then
@@ -116,7 +117,7 @@ return was or { now, fits and 1 or 0, readTat or -1, readRest }`,
 /**
  * Many calls, one after the other, of many charges each.
  *
- * KEYS buckets… [refund] [epoch] · ARGV now notAfter job. A job is numbers as JSON: refunds asks, how many tariffs, each as in
+ * KEYS buckets… [refund] [epoch] · ARGV when job. A job is numbers as JSON: refunds asks, how many tariffs, each as in
  * {@link CHARGE}, then each call as how many charges, each as its tariff (from 1). `refunds` and `asks` are 1 where the key of
  * their name is given. Gives the clock, 1 if these refunds were made before and so are not made again, then for each call
  * 1 (admitted), 0 (refused) or -1 (a bucket is none of ours) and for each of its charges the bucket as it was read, as CHARGE does;
@@ -125,7 +126,7 @@ return was or { now, fits and 1 or 0, readTat or -1, readRest }`,
 export const CONSUME: Script = {
   name: 'consume',
   lua: `${BEGIN}
-local job = cjson.decode(ARGV[3])
+local job = cjson.decode(ARGV[2])
 local refunds, asks, place, last, at = job[1], job[2], 3 + 7 * job[3], #job, 0
 local again = 0
 if refunds == 1 then

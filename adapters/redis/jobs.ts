@@ -1,11 +1,13 @@
 import { StoreOutage } from '../../src/store/contract.ts'
 import { answerOf, type Bucket, type Charge, type Decision, decide, makeTurn, weigh } from '../../src/store/gcra.ts'
 import type { Reply } from './commands.ts'
-import type { Tariffs } from './tariff.ts'
+import type { Tariff } from './tariff.ts'
 
 /** One call of `consume` on its way. */
 export interface Call {
   readonly charges: readonly Charge[]
+  /** One for each charge. */
+  readonly tariffs: readonly Tariff[]
   readonly keys: readonly string[]
   readonly dueAt: number
   readonly resolve: (decision: Decision) => void
@@ -13,13 +15,12 @@ export interface Call {
 }
 
 /** The job of many calls: see the script. */
-export function jobOf(calls: readonly Call[], tariffs: Tariffs, refunds: boolean, asksEpoch: boolean): string {
+export function jobOf(calls: readonly Call[], refunds: boolean, asksEpoch: boolean): string {
   const places = new Map<string, number>()
   let sent = ''
-  for (const { charges } of calls) {
-    sent += `,${charges.length}`
-    for (const charge of charges) {
-      const { text } = tariffs.of(charge)
+  for (const { tariffs } of calls) {
+    sent += `,${tariffs.length}`
+    for (const { text } of tariffs) {
       const found = places.get(text)
       sent += `,${found ?? places.size + 1}`
       if (found === undefined) places.set(text, places.size + 1)

@@ -1,7 +1,7 @@
 /**
- * The verbs in Lua, each one round trip and atomic. A script reads and writes only the keys that it is given. `now` is ms since
- * the epoch, '' for the engine's clock; `notAfter` is an instant of that clock, '' for none: a write that comes later (a client
- * sends again what a broken connection left open) does nothing but tell the time, `{ 'late', now }`.
+ * The verbs in Lua, each one round trip and atomic. A script reads and writes only the keys that it is given. `when` is `=` and the
+ * clock, ms since the epoch; or '' for the engine's clock; or the last instant of the engine's clock, ms, at which to write: a write
+ * that comes later (a client sends again what a broken connection left open) does nothing but tell the time, `{ 'late', now }`.
  *
  * A record is the text `version expiresAt json` (`-` for never), an epoch `id born quietUntil`.
  */
@@ -22,10 +22,12 @@ export const SEQUENCE_KNOWN_MS = 172_800_000
 
 const CLOCK = `
 local call = redis.call
-local function clock(given)
-  if given ~= '' then return tonumber(given) end
+local function clock(when)
+  local notAfter = tonumber(when)
+  if not notAfter and when ~= '' then return tonumber(string.sub(when, 2)) end
   local time = call('TIME')
-  return time[1] * 1000 + math.floor(time[2] / 1000)
+  local now = time[1] * 1000 + math.floor(time[2] / 1000)
+  return now, notAfter and now > notAfter
 end
 local function read(key, now)
   local text = call('GET', key)
@@ -36,10 +38,10 @@ local function read(key, now)
 end
 `
 
-/** ARGV now notAfter. */
+/** ARGV when. */
 const IN_TIME = `
-local now = clock(ARGV[1])
-if ARGV[2] ~= '' and now > tonumber(ARGV[2]) then return { 'late', now } end
+local now, late = clock(ARGV[1])
+if late then return { 'late', now } end
 `
 
 /** Writes a record and its place in the partition's index; drops index entries of a few records that ended long ago. */
@@ -76,13 +78,13 @@ local function write(record, index, due, name, version, ends, json, now)
 end
 `
 
-/** KEYS epoch sequence reach · ARGV now notAfter epoch sequence: whether single use can be trusted. */
+/** KEYS epoch sequence reach · ARGV when epoch sequence: whether single use can be trusted. */
 const SINGLE_USE = `${IN_TIME}
 local epoch = call('GET', KEYS[1])
-if epoch ~= ARGV[3] then return { 'changed' } end
+if epoch ~= ARGV[2] then return { 'changed' } end
 local sequence = call('INCR', KEYS[2])
 call('PEXPIRE', KEYS[2], ${SEQUENCE_KNOWN_MS})
-if sequence <= tonumber(ARGV[4]) then return { 'behind' } end
+if sequence <= tonumber(ARGV[3]) then return { 'behind' } end
 local closed = tonumber(string.match(epoch, '(%d+)$'))
 if closed > now + ${LONGEST_QUIET_MS} then
   -- It was set by a clock that has stepped back since.
@@ -100,26 +102,26 @@ end
 local function tell(what, text) return { what, now, sequence, string.format('%.0f', reach), text } end
 `
 
-/** KEYS record · ARGV now · gives the live record, or nothing. */
+/** KEYS record · ARGV when · gives the live record, or nothing. */
 export const GET: Script = { name: 'get', lua: `${CLOCK}return (read(KEYS[1], clock(ARGV[1])))` }
 
-/** KEYS record [index due] · ARGV now notAfter name version ends json. */
+/** KEYS record [index due] · ARGV when name version ends json. */
 export const SET: Script = {
   name: 'set',
-  lua: `${CLOCK}${WRITE}${IN_TIME}write(KEYS[1], KEYS[2], KEYS[3], ARGV[3], ARGV[4], ARGV[5], ARGV[6], now)
+  lua: `${CLOCK}${WRITE}${IN_TIME}write(KEYS[1], KEYS[2], KEYS[3], ARGV[2], ARGV[3], ARGV[4], ARGV[5], now)
 return { 'done', now }`,
 }
 
-/** KEYS record index due · ARGV now notAfter name. */
+/** KEYS record index due · ARGV when name. */
 export const DELETE: Script = {
   name: 'delete',
   lua: `${CLOCK}${IN_TIME}call('DEL', KEYS[1])
-call('ZREM', KEYS[2], ARGV[3])
-call('ZREM', KEYS[3], ARGV[3])
+call('ZREM', KEYS[2], ARGV[2])
+call('ZREM', KEYS[3], ARGV[2])
 return { 'done', now }`,
 }
 
-/** KEYS index · ARGV now least most count · gives the clock as text, then names. */
+/** KEYS index · ARGV when least most count · gives the clock as text, then names. */
 export const LIST: Script = {
   name: 'list',
   lua: `${CLOCK}
@@ -128,15 +130,15 @@ table.insert(names, 1, string.format('%.0f', clock(ARGV[1])))
 return names`,
 }
 
-/** KEYS epoch sequence reach record [index due] · ARGV now notAfter epoch sequence name version ends json. */
+/** KEYS epoch sequence reach record [index due] · ARGV when epoch sequence name version ends json. */
 export const CREATE: Script = {
   name: 'create',
   lua: `${CLOCK}${WRITE}${SINGLE_USE}
 local text, version = read(KEYS[4], now)
 -- This very version is the same call, sent again.
-if text then return tell(version == ARGV[6] and 'done' or 'stands') end
-write(KEYS[4], KEYS[5], KEYS[6], ARGV[5], ARGV[6], ARGV[7], ARGV[8], now)
-reaches(ARGV[7])
+if text then return tell(version == ARGV[5] and 'done' or 'stands') end
+write(KEYS[4], KEYS[5], KEYS[6], ARGV[4], ARGV[5], ARGV[6], ARGV[7], now)
+reaches(ARGV[6])
 return tell('done')`,
 }
 
@@ -145,27 +147,27 @@ export const REPLACE: Script = {
   name: 'replace',
   lua: `${CLOCK}${WRITE}${SINGLE_USE}
 local text, version = read(KEYS[4], now)
-if version == ARGV[6] then return tell('done') end
-if version ~= ARGV[9] then return tell('stands') end
-write(KEYS[4], KEYS[5], KEYS[6], ARGV[5], ARGV[6], ARGV[7], ARGV[8], now)
-reaches(ARGV[7])
+if version == ARGV[5] then return tell('done') end
+if version ~= ARGV[8] then return tell('stands') end
+write(KEYS[4], KEYS[5], KEYS[6], ARGV[4], ARGV[5], ARGV[6], ARGV[7], now)
+reaches(ARGV[6])
 return tell('done')`,
 }
 
-/** KEYS epoch sequence reach record index due · ARGV now notAfter epoch sequence name. */
+/** KEYS epoch sequence reach record index due · ARGV when epoch sequence name. */
 export const TAKE: Script = {
   name: 'take',
   lua: `${CLOCK}${SINGLE_USE}
 local text = read(KEYS[4], now)
 if not text then return tell('stands') end
 call('DEL', KEYS[4])
-call('ZREM', KEYS[5], ARGV[5])
-call('ZREM', KEYS[6], ARGV[5])
+call('ZREM', KEYS[5], ARGV[4])
+call('ZREM', KEYS[6], ARGV[4])
 return tell('done', text)`,
 }
 
 /**
- * KEYS epoch sequence reach · ARGV now known fresh reach behind: makes the epoch, or tells the one that stands; gives it, the clock
+ * KEYS epoch sequence reach · ARGV when known fresh reach behind: makes the epoch, or tells the one that stands; gives it, the clock
  * and the reach. Whoever knew another one has lost data: single use stays closed until what was claimed before has ended.
  */
 export const EPOCH: Script = {

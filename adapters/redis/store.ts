@@ -18,12 +18,13 @@ import {
   type StoreNotice,
   StoreOutage,
 } from '../../src/store/contract.ts'
-import { type Charge, checkCharges, type Decision, type Rate } from '../../src/store/gcra.ts'
+import { type Charge, checkCharges, type Decision } from '../../src/store/gcra.ts'
 import { spread } from '../../src/store/spread.ts'
 import { Commands, type Lane, type RedisSend, type Reply, ticks } from './commands.ts'
 import { Consumer } from './consume.ts'
 import { Epoch } from './epoch.ts'
 import { CREATE, DELETE, GET, LIST, REPLACE, SET, TAKE } from './scripts.ts'
+import { Tariffs } from './tariff.ts'
 
 /** What a {@link redisStore} takes. */
 export interface RedisStoreOptions {
@@ -60,7 +61,7 @@ const VERSION_BYTES = 12
  * way to send a command; a queue for times without a connection must be off, or writes come late:
  *
  * - `redis`: `createClient({ url, disableOfflineQueue: true })`, `send: (command) => client.sendCommand(command)`
- * - `ioredis`: `new Redis(url, { enableOfflineQueue: false })`, `send: ([name, ...args]) => client.call(name, ...args)`
+ * - `ioredis`: `new Redis(url, { enableOfflineQueue: false })`, `send: (command) => client.call(...command)`
  * - Bun's own: `new RedisClient(url, { enableOfflineQueue: false })`, `send: ([name, ...args]) => client.send(name, args)`
  *
  * A call that takes longer than the deadline, or finds Redis failing 5 times in a row, throws {@link StoreOutage} and never hangs.
@@ -113,7 +114,7 @@ class Redis implements RedisStore {
   readonly #now: () => string
   readonly #shards = new Map<number, Shard>()
   readonly #listeners: ((notice: StoreNotice) => void)[] = []
-  readonly #checkedRates = new WeakSet<Rate>()
+  readonly #tariffs = new Tariffs()
   #closed = false
 
   constructor(options: RedisStoreOptions & { readonly prefix: string; readonly deadlineMs: number }) {
@@ -122,7 +123,7 @@ class Redis implements RedisStore {
     this.#prefix = prefix
     this.#isCluster = cluster
     this.deadlineMs = deadlineMs
-    this.#now = clock === undefined ? () => '' : () => String(clock.now())
+    this.#now = clock === undefined ? () => '' : () => `=${clock.now()}`
   }
 
   async ready(): Promise<void> {
@@ -149,13 +150,13 @@ class Redis implements RedisStore {
     const name = encodeListedName(key.name)
     const args = [name, newVersion(), endsOf(expiresAt), encodeValue(value)]
     const { epoch } = this.#shard(key.partition)
-    await epoch.write(SET, this.#keysOf(key.partition, name), () => args, this.#dueAt())
+    await epoch.write(SET, this.#keysOf(key.partition, name), (when) => [when, ...args], this.#dueAt())
   }
 
   async delete(key: StoreKey): Promise<void> {
     const name = encodePart(key.name)
     const { epoch } = this.#shard(key.partition)
-    await epoch.write(DELETE, this.#keysOf(key.partition, name, true), () => [name], this.#dueAt())
+    await epoch.write(DELETE, this.#keysOf(key.partition, name, true), (when) => [when, name], this.#dueAt())
   }
 
   async list(partition: string, prefix: string, cursor: string | null): Promise<Page> {
@@ -208,12 +209,13 @@ class Redis implements RedisStore {
     return new Promise((resolve, reject) => {
       // What is thrown in here rejects.
       checkCharges(charges)
-      for (const { rate } of charges) this.#checkRate(rate)
+      const tariffs = charges.map((charge) => this.#tariffs.of(charge))
       const { root, consumer } = this.#shard(partition)
       const begin = `${root}b/${encodePart(partition)}/`
       const keys = charges.map(({ name }) => begin + encodePart(name))
       if (this.#closed) throw new StoreOutage('The Redis store is closed.')
-      consumer.decide({ charges, keys, dueAt: this.#dueAt(), resolve, reject })
+      const now = ticks.now()
+      consumer.decide({ charges, tariffs, keys, dueAt: now + this.deadlineMs, resolve, reject }, now)
     })
   }
 
@@ -244,16 +246,6 @@ class Redis implements RedisStore {
     const encoded = encodePart(partition)
     const record = `${root}r/${encoded}/${name}`
     return isHashed(name) && !always ? [record] : [record, `${root}i/${encoded}`, `${root}d/${encoded}`]
-  }
-
-  /** A rate that no makeRate() made could fail the calls that go along with it. */
-  #checkRate(rate: Rate): void {
-    if (this.#checkedRates.has(rate)) return
-    const { quota, periodUs, burst, stepUs, stepRest, toleranceUs, toleranceRest } = rate
-    if (![quota, periodUs, burst, stepUs, stepRest, toleranceUs, toleranceRest].every(Number.isSafeInteger)) {
-      throw new RangeError('A rate must come from makeRate().')
-    }
-    this.#checkedRates.add(rate)
   }
 
   #shard(partition: string): Shard {

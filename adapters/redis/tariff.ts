@@ -10,6 +10,8 @@ export interface Tariff {
    * what the charge adds to a TAT, as whole microseconds and a rest in 1/quota.
    */
   readonly text: string
+  /** The same as JSON. */
+  readonly alone: string
   /** The microseconds alone, where every full bucket takes the charge and it adds no rest; else ''. */
   readonly adds: string
 }
@@ -19,16 +21,25 @@ export class Tariffs {
   /** The last of each rate, most of which charge one cost. Rates live as long as their limiters. */
   readonly #last = new WeakMap<Rate, Tariff & { readonly cost: number }>()
 
+  /** @throws {RangeError} for a rate that no makeRate() made: it could fail the calls that go along with it. */
   of({ rate, cost }: Charge): Tariff {
     const last = this.#last.get(rate)
     if (last?.cost === cost) return last
-    const made = { cost, ...tariffOf(rate, cost) }
+    if (last === undefined) checkRate(rate)
+    const tariff = tariffOf(rate, cost)
+    const made = { cost, alone: `[${tariff.text}]`, ...tariff }
     this.#last.set(rate, made)
     return made
   }
 }
 
-function tariffOf(rate: Rate, cost: number): Tariff {
+function checkRate({ quota, periodUs, burst, stepUs, stepRest, toleranceUs, toleranceRest }: Rate): void {
+  if (![quota, periodUs, burst, stepUs, stepRest, toleranceUs, toleranceRest].every(Number.isSafeInteger)) {
+    throw new RangeError('A rate must come from makeRate().')
+  }
+}
+
+function tariffOf(rate: Rate, cost: number): Omit<Tariff, 'alone'> {
   const { quota, periodUs, burst, stepUs, stepRest, toleranceUs, toleranceRest } = rate
   const farthestUs = Math.max(periodUs, toleranceUs) + CLOCK_SLACK_US
   const begin = `${quota},${farthestUs},${toleranceUs},${toleranceRest}`

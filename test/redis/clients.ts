@@ -25,7 +25,7 @@ export async function connect(library: 'redis' | 'ioredis' | 'bun', port: number
       })
       client.on('error', () => undefined)
       await client.connect()
-      return { send: ([name, ...args]) => client.call(name, ...args), close: () => client.disconnect() }
+      return { send: (command) => client.call(...command), close: () => client.disconnect() }
     }
     case 'bun': {
       const { RedisClient } = (globalThis as unknown as { Bun: { RedisClient: new (...args: unknown[]) => BunRedis } })
@@ -51,7 +51,7 @@ export async function connectCluster(library: 'redis' | 'ioredis', ports: readon
   )
   client.on('error', () => undefined)
   await client.connect()
-  return { send: ([name, ...args]) => client.call(name, ...args), close: () => client.disconnect() }
+  return { send: (command) => client.call(...command), close: () => client.disconnect() }
 }
 
 interface BunRedis {

@@ -86,10 +86,10 @@ export class Consumer {
     this.#underWay++
     this.#sentAt = now
     this.#wasAlone = calls.length === 1
-    const [call] = calls
+    const call = calls[0]!
     const asksEpoch = now >= this.#askEpochAt
-    if (this.#wasAlone && !asksEpoch && call!.charges.length === 1 && call!.charges[0]!.cost >= 0) {
-      this.#askOne(call!, now)
+    if (this.#wasAlone && !asksEpoch && call.charges.length === 1 && call.charges[0]!.cost >= 0) {
+      this.#askOne(call, now)
       return
     }
     this.#answer(calls, asksEpoch).then(

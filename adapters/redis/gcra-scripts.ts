@@ -11,22 +11,21 @@ const REFUND_KNOWN_MS = 600_000
 
 /** ARGV when, as in the other scripts: `now` ms, `nowUs` µs, `given` where the clock came along. */
 const BEGIN = `
-local call, number, format, floor, when = redis.call, tonumber, string.format, math.floor, ARGV[1]
+local call, number, format, when = redis.call, tonumber, string.format, ARGV[1]
 local notAfter = number(when)
 local given, now = not notAfter and when ~= '', nil
 if given then
   now = number(string.sub(when, 2))
 else
   local time = call('TIME')
-  now = time[1] * 1000 + floor(time[2] / 1000)
+  now = time[1] * 1000 + (time[2] - time[2] % 1000) / 1000
   if notAfter and now > notAfter then return { 'late', now } end
 end
 local nowUs = now * 1000
 `
 
-/** The bucket of `key`: `text`, `tat` (nil: none) and `rest`; `foreign` where the text is none of ours. */
+/** The bucket that `text` tells: `tat` (nil: none) and `rest`; `foreign` where it is none of ours. */
 const READ = `
-local text = redis.pcall('GET', key)
 local tat, rest, foreign = nil, 0, false
 if text then
   tat = number(text)
@@ -34,7 +33,7 @@ if text then
     if type(text) == 'string' then tat, rest = string.match(text, '^(%d+) (%d+)$') end
     tat, rest = number(tat), number(rest)
     if not tat then foreign, rest = true, 0 end
-  elseif tat ~= floor(tat) or tat < 0 or tat > 9007199254740991 then
+  elseif tat % 1 ~= 0 or tat < 0 or tat > 9007199254740991 then
     foreign, tat = true, nil
   end
 end
@@ -68,11 +67,11 @@ if tat > nowUs or rest > 0 or text then
   if given then
     call('SET', key, kept, 'PX', format('%.0f', (tat - nowUs) / 1000 + ${BUCKET_LATE_MS}))
   else
-    local minute = floor(tat / ${BUCKET_LATE_MS}000)
-    if readTat and floor(readTat / ${BUCKET_LATE_MS}000) == minute then
+    local minuteUs = tat - tat % ${BUCKET_LATE_MS}000
+    if readTat and readTat - readTat % ${BUCKET_LATE_MS}000 == minuteUs then
       call('SET', key, kept, 'KEEPTTL')
     else
-      call('SET', key, kept, 'PXAT', format('%.0f', (minute + 2) * ${BUCKET_LATE_MS}))
+      call('SET', key, kept, 'PXAT', format('%.0f', minuteUs / 1000 + 2 * ${BUCKET_LATE_MS}))
     end
   end
 end
@@ -94,6 +93,7 @@ export const CHARGE: Script = {
   name: 'charge',
   lua: `${BEGIN}
 local key = KEYS[1]
+local text = call('GET', key)
 ${READ}
 if foreign then return { now, -1, -1, 0 } end
 local readTat, readRest, was = tat, rest, nil
@@ -144,6 +144,8 @@ while place < last do
     local ${TARIFF} = unpack(job, tariff, tariff + 6)
     if again == 1 and kind == ${Kind.Refund} then addUs, addRest = 0, 0 end
     local key = KEYS[at + i]
+    -- What is no text at all must not end the calls of others.
+    local text = redis.pcall('GET', key)
     ${READ}
     if foreign then verdict = -1 end
     out[size + 1] = tat or -1

@@ -110,6 +110,13 @@ interface Fold {
   folded: number
 }
 
+/** What tells an event from others, as its maker has it. */
+export type EventSign = Pick<SecurityEvent, 'type' | 'address' | 'method' | 'path'> & {
+  readonly reason: string
+  readonly resource: string
+  readonly principal: string | undefined
+}
+
 /**
  * Holds events until a request is answered, then hands them to the sinks. Refusals and faults that repeat (same type,
  * reason, address, principal, method, path and resource within one second) are folded: the first goes out at once, the
@@ -126,6 +133,8 @@ export class EventQueue {
   readonly #folds = new Map<string, Fold>()
   /** The same by what their makers call them, so that a repetition need not be made to be counted. */
   readonly #repeated = new Map<string, Fold>()
+  /** The last of them, as a flood brings the same again and again. */
+  #lastRepeated: { readonly sign: EventSign; readonly fold: Fold } | null = null
   /** How many different events of one type a client caused in this second. */
   readonly #kinds = new Map<string, number>()
   #underWay = new Set<{ count: number; since: number }>()
@@ -149,9 +158,9 @@ export class EventQueue {
   /**
    * Takes an event in, or folds it into its like.
    *
-   * @param sign says all that tells the event from others, so that {@link repeats} knows it again
+   * @param sign lets {@link repeats} know it again
    */
-  push(event: SecurityEvent, sign?: string): void {
+  push(event: SecurityEvent, sign?: EventSign): void {
     if (!this.takes(event.level)) return
     this.#unfold(event.at)
     if (RANK[event.level] >= RANK.warn && this.#fold(event, sign)) return
@@ -159,10 +168,12 @@ export class EventQueue {
   }
 
   /** Whether an event of this sign came within this second: then this one is counted with it, and need not be made. */
-  repeats(sign: string, now: number): boolean {
+  repeats(sign: EventSign, now: number): boolean {
     this.#unfold(now)
-    const fold = this.#repeated.get(sign)
+    const last = this.#lastRepeated
+    const fold = last !== null && isSame(last.sign, sign) ? last.fold : this.#repeated.get(textOf(sign))
     if (fold === undefined) return false
+    if (fold !== last?.fold) this.#lastRepeated = { sign, fold }
     fold.folded += 1
     return true
   }
@@ -195,7 +206,7 @@ export class EventQueue {
   }
 
   /** Whether the event is a repetition, and was counted. */
-  #fold(event: SecurityEvent, sign: string | undefined): boolean {
+  #fold(event: SecurityEvent, sign: EventSign | undefined): boolean {
     const { type, reason, principal, method, path, resource } = event
     // One client is one network, as for limits: rotating inside a /64 must not flood the log.
     const client = event.address.includes(':') ? addressBucket(makeAddress(event.address, 'socket')) : event.address
@@ -211,7 +222,7 @@ export class EventQueue {
       fold.folded += event.count
     }
     this.#folds.set(key, kept)
-    if (sign !== undefined && this.#repeated.size < MAX_FOLDED_KEYS) this.#repeated.set(sign, kept)
+    if (sign !== undefined && this.#repeated.size < MAX_FOLDED_KEYS) this.#repeated.set(textOf(sign), kept)
     return fold !== undefined
   }
 
@@ -223,6 +234,7 @@ export class EventQueue {
     for (const { last, folded } of this.#folds.values()) if (folded > 0) this.#wait({ ...last, count: folded })
     this.#folds.clear()
     this.#repeated.clear()
+    this.#lastRepeated = null
     this.#kinds.clear()
   }
 
@@ -235,6 +247,22 @@ export class EventQueue {
     }
     return count
   }
+}
+
+function textOf({ type, reason, resource, address, principal, method, path }: EventSign): string {
+  return `${type}\0${reason}\0${resource}\0${address}\0${principal}\0${method}\0${path}`
+}
+
+function isSame(one: EventSign, other: EventSign): boolean {
+  return (
+    one.type === other.type &&
+    one.reason === other.reason &&
+    one.resource === other.resource &&
+    one.address === other.address &&
+    one.principal === other.principal &&
+    one.method === other.method &&
+    one.path === other.path
+  )
 }
 
 function escapeCharacter(text: string): string {

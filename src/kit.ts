@@ -4,6 +4,7 @@ import { type Clock, systemClock } from './clock.ts'
 import {
   type EventLevel,
   EventQueue,
+  type EventSign,
   type EventType,
   eventText,
   lineSink,
@@ -300,7 +301,8 @@ export class Kit implements Exchange {
     const { type, level, reason = '', resource = '' } = event
     const at = this.base.clock.now()
     const { method, path, principal } = this
-    const sign = `${type}\0${reason}\0${resource}\0${this.#addressText()}\0${principal?.key}\0${method}\0${path}`
+    const key = principal === null ? undefined : principal.key
+    const sign: EventSign = { type, reason, resource, address: this.#addressText(), principal: key, method, path }
     if (this.base.events.repeats(sign, at)) return
     const { origin, userAgent } = this.caller()
     const made: SecurityEvent = {
@@ -337,8 +339,10 @@ export class Kit implements Exchange {
 
   /** The Response of a refusal. A format that throws is a fault of its own, and the standard shape is sent. */
   refuse(refusal: Refusal): Response {
+    const { formatProblem, platform } = this.base
     try {
-      return renderProblem(refusal, this.base.formatProblem)
+      // Where they are filled in on the way out, they are better given.
+      return renderProblem(refusal, formatProblem, platform.withHeaders === undefined)
     } catch (error) {
       this.emit({
         type: 'fault',

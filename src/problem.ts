@@ -108,23 +108,51 @@ export function problemDetails(refusal: Refusal): ProblemDetails {
   }
 }
 
-/** The one renderer: a refusal as a Response, `application/problem+json` unless a format is given. */
-export function renderProblem(refusal: Refusal, format?: ProblemFormat): Response {
-  const body = format ? JSON.stringify(format(problemDetails(refusal))) : standardBody(refusal)
-  const type = format ? 'application/json' : 'application/problem+json'
-  const headers = { 'content-type': type, 'cache-control': 'no-store', ...refusal.headers }
-  return new Response(body, { status: PROBLEMS[refusal.code].status, headers })
+/** What a refusal is written as. */
+interface Written {
+  readonly body: string
+  readonly status: number
+  readonly headers: Readonly<Record<string, string>>
+  readonly type: Readonly<Record<'content-type', string>>
+  /** The headers without the type, in pairs. */
+  readonly others: readonly (readonly [string, string])[]
 }
 
-const bodies = new WeakMap<Refusal, string>()
+/**
+ * The one renderer: a refusal as a Response, `application/problem+json` unless a format is given.
+ *
+ * @param setsHeaders whether headers are cheaper set on a Response than given to it
+ */
+export function renderProblem(refusal: Refusal, format?: ProblemFormat, setsHeaders = false): Response {
+  const { body, status, headers, type, others } = format ? written(refusal, format) : standard(refusal)
+  if (!setsHeaders) return new Response(body, { status, headers: { ...headers } })
+  const response = new Response(body, { status, headers: type })
+  for (const [name, value] of others) response.headers.set(name, value)
+  return response
+}
+
+const standards = new WeakMap<Refusal, Written>()
 
 /** A refusal that is given again and again is written once. */
-function standardBody(refusal: Refusal): string {
-  const known = bodies.get(refusal)
+function standard(refusal: Refusal): Written {
+  const known = standards.get(refusal)
   if (known !== undefined) return known
-  const body = JSON.stringify(problemDetails(refusal))
-  bodies.set(refusal, body)
-  return body
+  const made = written(refusal)
+  standards.set(refusal, made)
+  return made
+}
+
+function written(refusal: Refusal, format?: ProblemFormat): Written {
+  const details = problemDetails(refusal)
+  const type = { 'content-type': format ? 'application/json' : 'application/problem+json' }
+  const others = { 'cache-control': 'no-store', ...refusal.headers }
+  return {
+    body: JSON.stringify(format ? format(details) : details),
+    status: details.status,
+    headers: { ...type, ...others },
+    type,
+    others: Object.entries(others),
+  }
 }
 
 /**

@@ -94,9 +94,9 @@ export function quota(units: number, name?: string): QuotaOptions {
   return { quota: units, periodSeconds: PERIOD_SECONDS, ...(name !== undefined && { name }) }
 }
 
-/** Layers that refuse all but the first request. */
-export function spent(host: Host): Hono {
-  return layers(host, { defaults: true, quotas: [quota(1)] })
+/** {@link layers} that refuse all but the first request. */
+export function spent(host: Host, options: LayersOptions): Hono {
+  return layers(host, { ...options, quotas: [quota(1)] })
 }
 
 /** One part alone before the bare handler, a peer's or ours. */

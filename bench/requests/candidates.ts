@@ -38,7 +38,8 @@ export function requestCandidates(host: Host): readonly RequestCandidate[] {
       return [of(`${name} GET`, app, GET), of(`${name} POST`, app, POST)]
     }),
     of('bare again GET', bare(), GET),
-    of('denied GET', spent(host), GET, 429),
+    of('denied by defaults GET', spent(host, { defaults: true }), GET, 429),
+    of('denied by layers GET', spent(host, {}), GET, 429),
     ...Object.entries(PARTS).map(([name, make]) => of(`${name} GET`, make(host), GET)),
   ]
 }

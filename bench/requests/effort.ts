@@ -3,7 +3,7 @@ import type { Effort } from '../rounds.ts'
 export function requestEffort(quick: boolean): Effort {
   return quick
     ? { rounds: 11, roundMs: 6, warmUp: 2_000, warmUpMs: 60 }
-    : { rounds: 41, roundMs: 15, warmUp: 10_000, warmUpMs: 300 }
+    : { rounds: 121, roundMs: 5, warmUp: 10_000, warmUpMs: 300 }
 }
 
 /** Each round goes there and back, which must be little of it. */

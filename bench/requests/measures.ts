@@ -21,7 +21,7 @@ export async function requestMeasures(host: Host): Promise<{ measures: Measure[]
   const candidates = requestCandidates(host)
   const headers: Record<string, string[]> = {}
   for (const { name, app, ask } of candidates) {
-    // The first one takes what `denied` has to give.
+    // The first one takes what the denying apps have to give.
     const answer = await app.fetch(new Request(ask.url, ask.init), env)
     headers[name] = [...answer.headers.keys()]
   }

@@ -89,7 +89,8 @@ function goalsOf(run: Run): readonly Goal[] {
       ratios(added(run, 'security, authenticate GET', 'security GET'), added(run, 'bearerAuth GET', 'bare GET')),
     ),
     ...(ours === 'layers' ? [] : [alone(`layers ÷ ${ours}, GET`, LAYERS_TAX, against('layers GET', `${ours} GET`))]),
-    alone('denied GET ÷ admitted, defaults', 1, against('denied GET', 'defaults GET')),
+    alone('denied GET ÷ admitted, defaults', 1, against('denied by defaults GET', 'defaults GET')),
+    alone('denied GET ÷ admitted, layers', 1, against('denied by layers GET', 'layers GET')),
   ]
 }
 

@@ -118,7 +118,7 @@ export function rateLimit(options: RateLimitOptions): RateLimiter {
       return whenAnswered(chargeAll(standIn, clock, charges), (verdict) => settleWith(standIn!, verdict))
     }
     const { clock } = kit.base
-    const sinceMs = clock.now()
+    const sinceMs = policies.some(({ isReserved }) => isReserved) ? clock.now() : 0
     const settleWith = (used: RememberingStore, verdict: Verdict): Response | undefined =>
       answer(kit, c, { policies, charges, verdict, store: used, sinceMs, dryRun, shares, refusals })
     let verdict: Awaitable<Verdict>
@@ -227,6 +227,7 @@ interface Decided {
   readonly charges: readonly PlacedCharge[]
   readonly verdict: Verdict
   readonly store: RememberingStore
+  /** When what was reserved was charged; 0 where nothing was. */
   readonly sinceMs: number
   readonly dryRun: boolean
   /** Those that were asked for last, so that none is hashed over and over. */

@@ -2,7 +2,7 @@ import { type Clock, systemClock } from '../clock.ts'
 import type { AtomicStore, Awaitable } from './contract.ts'
 import { encodePart, isPending } from './contract.ts'
 import { forward } from './forward.ts'
-import { type BucketState, type Charge, checkCharges, type Decision } from './gcra.ts'
+import { type BucketState, type Charge, checkCharges, type Decision, type Rate } from './gcra.ts'
 
 /** What {@link rememberDenials} takes. */
 export interface DenialsOptions {
@@ -83,7 +83,7 @@ async function clearAfter(answer: PromiseLike<Decision>, clear: () => void): Pro
 class Denials {
   readonly #clock: Clock
   readonly #maxEntries: number
-  /** By partition and by what was charged, the oldest first. */
+  /** By partition and by the names that were charged, the oldest first. */
   readonly #known = new Map<string, Map<string, Denial>>()
   #size = 0
   /** When a partition was last cleared, by {@link generation}: an answer from before is not remembered. The oldest first. */
@@ -114,20 +114,22 @@ class Denials {
   }
 
   #of(partition: string, charges: readonly Charge[]): Denial | undefined {
-    return this.#size === 0 ? undefined : this.#known.get(shortened(partition))?.get(keyOf(charges))
+    if (this.#size === 0) return undefined
+    const denial = this.#known.get(shortened(partition))?.get(namesOf(charges))
+    return denial !== undefined && isSame(denial.charges, charges) ? denial : undefined
   }
 
   /** Takes note of a decision, and gives it back. */
   note(partition: string, charges: readonly Charge[], decision: Decision, since: number): Decision {
     if (this.#size === 0 && decision.admitted === true) return decision
     const place = shortened(partition)
-    const key = keyOf(charges)
-    this.#drop(place, key)
+    const names = namesOf(charges)
+    this.#drop(place, names)
     if (decision.admitted === false && !this.#wasCleared(place, since)) {
       if (this.#size >= this.#maxEntries) this.#dropOldest()
       const found = this.#known.get(place) ?? new Map<string, Denial>()
       const at = this.#clock.now()
-      found.set(key, { at, charges, states: decision.states, checkedAt: at })
+      found.set(names, { at, charges, states: decision.states, checkedAt: at })
       this.#known.set(place, found)
       this.#size++
     }
@@ -152,9 +154,9 @@ class Denials {
     return since < this.#forgottenBefore || (this.#cleared.get(place) ?? 0) > since
   }
 
-  #drop(place: string, key: string): void {
+  #drop(place: string, names: string): void {
     const found = this.#known.get(place)
-    if (found?.delete(key) !== true) return
+    if (found?.delete(names) !== true) return
     this.#size--
     if (found.size === 0) this.#known.delete(place)
   }
@@ -165,13 +167,27 @@ class Denials {
   }
 }
 
-function keyOf(charges: readonly Charge[]): string {
-  let key = ''
-  for (const { name, rate } of charges) {
+/** Under which charges are found: others may share it. */
+function namesOf(charges: readonly Charge[]): string {
+  if (charges.length === 1) return shortened(charges[0]!.name)
+  let names = ''
+  for (const { name } of charges) {
     const part = shortened(name)
-    key += `${part.length}:${part}:${rate.quota}/${rate.periodUs}/${rate.burst};`
+    names += `${part.length}:${part}`
   }
-  return key
+  return names
+}
+
+/** Whether both are about the same buckets, whatever they take. */
+function isSame(one: readonly Charge[], other: readonly Charge[]): boolean {
+  return (
+    one.length === other.length &&
+    one.every(({ name, rate }, i) => name === other[i]!.name && isSameRate(rate, other[i]!.rate))
+  )
+}
+
+function isSameRate(one: Rate, other: Rate): boolean {
+  return one === other || (one.quota === other.quota && one.periodUs === other.periodUs && one.burst === other.burst)
 }
 
 /** A text that is bounded and stands for no other: encoded ones are never as short as those that are not. */
@@ -183,13 +199,14 @@ function shortened(part: string): string {
 function statesNow(denial: Denial, charges: readonly Charge[], elapsedMs: number): readonly BucketState[] | null {
   let refuses = false
   const states: BucketState[] = []
-  for (const [i, { cost, rate }] of charges.entries()) {
+  for (let i = 0; i < charges.length; i++) {
+    const { cost, rate } = charges[i]!
     const before = denial.charges[i]!.cost
     const { remaining, resetAfterMs, retryAfterMs } = denial.states[i]!
     const stillRefuses = retryAfterMs === null || retryAfterMs > elapsedMs
     if (cost < before || (cost > before && !stillRefuses)) return null
     refuses ||= stillRefuses
-    const dearerMs = Math.ceil(((cost - before) * rate.periodUs) / rate.quota / 1000)
+    const dearerMs = cost === before ? 0 : Math.ceil(((cost - before) * rate.periodUs) / rate.quota / 1000)
     states.push({
       remaining,
       resetAfterMs: Math.max(0, resetAfterMs - elapsedMs),

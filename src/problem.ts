@@ -113,7 +113,7 @@ interface Written {
   readonly body: string
   readonly status: number
   readonly headers: Readonly<Record<string, string>>
-  readonly type: Readonly<Record<'content-type', string>>
+  readonly type: string
   /** The headers without the type, in pairs. */
   readonly others: readonly (readonly [string, string])[]
 }
@@ -126,7 +126,8 @@ interface Written {
 export function renderProblem(refusal: Refusal, format?: ProblemFormat, setsHeaders = false): Response {
   const { body, status, headers, type, others } = format ? written(refusal, format) : standard(refusal)
   if (!setsHeaders) return new Response(body, { status, headers: { ...headers } })
-  const response = new Response(body, { status, headers: type })
+  const response = new Response(body, { status })
+  response.headers.set('content-type', type)
   for (const [name, value] of others) response.headers.set(name, value)
   return response
 }
@@ -144,12 +145,12 @@ function standard(refusal: Refusal): Written {
 
 function written(refusal: Refusal, format?: ProblemFormat): Written {
   const details = problemDetails(refusal)
-  const type = { 'content-type': format ? 'application/json' : 'application/problem+json' }
+  const type = format ? 'application/json' : 'application/problem+json'
   const others = { 'cache-control': 'no-store', ...refusal.headers }
   return {
     body: JSON.stringify(format ? format(details) : details),
     status: details.status,
-    headers: { ...type, ...others },
+    headers: { 'content-type': type, ...others },
     type,
     others: Object.entries(others),
   }

@@ -86,6 +86,8 @@ class Denials {
   /** By partition and by the names that were charged, the oldest first. */
   readonly #known = new Map<string, Map<string, Denial>>()
   #size = 0
+  /** What was found last, as a flood asks for the same again and again. */
+  #last: { readonly partition: string; readonly denial: Denial } | null = null
   /** When a partition was last cleared, by {@link generation}: an answer from before is not remembered. The oldest first. */
   readonly #cleared = new Map<string, number>()
   #forgottenBefore = 0
@@ -115,8 +117,12 @@ class Denials {
 
   #of(partition: string, charges: readonly Charge[]): Denial | undefined {
     if (this.#size === 0) return undefined
+    const last = this.#last
+    if (last !== null && last.partition === partition && isSame(last.denial.charges, charges)) return last.denial
     const denial = this.#known.get(shortened(partition))?.get(namesOf(charges))
-    return denial !== undefined && isSame(denial.charges, charges) ? denial : undefined
+    if (denial === undefined || !isSame(denial.charges, charges)) return undefined
+    this.#last = { partition, denial }
+    return denial
   }
 
   /** Takes note of a decision, and gives it back. */
@@ -139,6 +145,7 @@ class Denials {
   /** Forgets what was denied in a partition. */
   clear(partition: string): void {
     const place = shortened(partition)
+    this.#last = null
     this.#size -= this.#known.get(place)?.size ?? 0
     this.#known.delete(place)
     this.#cleared.delete(place)
@@ -157,6 +164,7 @@ class Denials {
   #drop(place: string, names: string): void {
     const found = this.#known.get(place)
     if (found?.delete(names) !== true) return
+    this.#last = null
     this.#size--
     if (found.size === 0) this.#known.delete(place)
   }

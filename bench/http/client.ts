@@ -1,14 +1,18 @@
 /**
- * `client.ts <port> <GET|POST> <connections> <seconds>`: asks over kept connections, one request at a time on each. On Bun,
- * whose sockets take the least of the core that a fast server wants too. Prints one line of JSON.
+ * Loads servers by turns: each line of its input is a {@link Task}, each line of its output a {@link Load}. Asks over kept connections,
+ * one request at a time on each. On Bun, whose sockets take the least of the core that a fast server wants too.
  */
+import { createInterface } from 'node:readline'
 import { BODY, GET, POST } from '../requests/ask.ts'
 
-interface Socket {
-  write(bytes: Uint8Array): number
+/** What to ask, and for how long. */
+export interface Task {
+  readonly port: number
+  readonly method: 'GET' | 'POST'
+  readonly ms: number
 }
 
-/** What one run of the client saw. */
+/** What came of it. */
 export interface Load {
   readonly answers: number
   readonly seconds: number
@@ -16,50 +20,90 @@ export interface Load {
   readonly clientShare: number
 }
 
-const [port, method, connections, seconds] = process.argv.slice(2)
-const { url, init } = method === 'POST' ? POST : GET
-const fields = Object.entries(init.headers as Record<string, string>).map(([name, value]) => `${name}: ${value}\r\n`)
-const request = new TextEncoder().encode(
-  `${method} ${new URL(url).pathname} HTTP/1.1\r\nhost: 127.0.0.1:${port}\r\n${fields.join('')}\r\n${method === 'POST' ? BODY : ''}`,
-)
+interface Socket {
+  write(bytes: Uint8Array): number
+  end(): void
+}
+
+interface Pool {
+  readonly sockets: readonly Socket[]
+  usedAt: number
+}
+
+interface Run {
+  readonly pool: Pool
+  readonly request: Uint8Array
+  readonly ends: number
+  answers: number
+  /** Connections that still wait for an answer. */
+  open: number
+  readonly done: PromiseWithResolvers<void>
+}
+
+const CONNECTIONS = 32
+/** Servers close what rests for longer, some after 5 s. */
+const LONGEST_REST_MS = 2_000
 /** `HTTP/1.1 200`: the digit that tells it from anything else. */
 const STATUS_AT = 9
 const [H, TWO, BRACE] = [0x48, 0x32, 0x7d]
 
-let answers = 0
-let ends = Number.POSITIVE_INFINITY
-let open = 0
-const done = Promise.withResolvers<void>()
+const { Bun } = globalThis as unknown as { Bun: { connect(options: object): Promise<Socket> } }
+const pools = new Map<number, Pool>()
+let run: Run | null = null
 
-const { Bun } = globalThis as unknown as { Bun: { connect(options: object): Promise<unknown> } }
-const socket = {
-  open(self: Socket) {
-    self.write(request)
-  },
+const handlers = {
   // Every body is one JSON object, so an answer is whole when a brace ends it. Nearly all come in one piece.
   data(self: Socket, bytes: Uint8Array) {
-    if (bytes[0] === H && bytes[STATUS_AT] !== TWO) return fail(bytes)
+    if (run === null) return
+    if (bytes[0] === H && bytes[STATUS_AT] !== TWO) {
+      run.done.reject(new Error(`Not an answer that was expected: ${new TextDecoder().decode(bytes)}`))
+      return
+    }
     if (bytes[bytes.length - 1] !== BRACE) return
-    answers += 1
-    if (performance.now() < ends) self.write(request)
-    else if (--open === 0) done.resolve()
+    run.answers += 1
+    if (performance.now() < run.ends) self.write(run.request)
+    else if (--run.open === 0) run.done.resolve()
   },
-  close: () => done.reject(new Error('The server closed a connection.')),
-  error: (_: Socket, error: Error) => done.reject(error),
+  close(self: Socket) {
+    if (run?.pool.sockets.includes(self)) run.done.reject(new Error('The server closed a connection.'))
+  },
+  error: (_: Socket, error: Error) => run?.done.reject(error),
 }
 
-function fail(bytes: Uint8Array): void {
-  done.reject(new Error(`Not an answer that was expected: ${new TextDecoder().decode(bytes)}`))
+for await (const line of createInterface({ input: process.stdin })) {
+  console.log(JSON.stringify(await load(JSON.parse(line) as Task)))
 }
-
-const start = performance.now()
-ends = start + Number(seconds) * 1000
-const before = process.cpuUsage()
-open = Number(connections)
-for (let i = 0; i < open; i++) await Bun.connect({ hostname: '127.0.0.1', port: Number(port), socket })
-await done.promise
-const took = (performance.now() - start) / 1000
-const { user, system } = process.cpuUsage(before)
-const load: Load = { answers, seconds: took, clientShare: (user + system) / 1e6 / took }
-console.log(JSON.stringify(load))
 process.exit(0)
+
+async function load({ port, method, ms }: Task): Promise<Load> {
+  const pool = await poolOf(port)
+  const before = process.cpuUsage()
+  const start = performance.now()
+  const done = Promise.withResolvers<void>()
+  run = { pool, request: requestOf(port, method), ends: start + ms, answers: 0, open: CONNECTIONS, done }
+  for (const socket of pool.sockets) socket.write(run.request)
+  await done.promise
+  pool.usedAt = performance.now()
+  const seconds = (pool.usedAt - start) / 1000
+  const { user, system } = process.cpuUsage(before)
+  const { answers } = run
+  run = null
+  return { answers, seconds, clientShare: (user + system) / 1e6 / seconds }
+}
+
+async function poolOf(port: number): Promise<Pool> {
+  const known = pools.get(port)
+  if (known !== undefined && performance.now() - known.usedAt < LONGEST_REST_MS) return known
+  for (const socket of known?.sockets ?? []) socket.end()
+  const connect = (): Promise<Socket> => Bun.connect({ hostname: '127.0.0.1', port, socket: handlers })
+  const pool = { sockets: await Promise.all(Array.from({ length: CONNECTIONS }, connect)), usedAt: 0 }
+  pools.set(port, pool)
+  return pool
+}
+
+function requestOf(port: number, method: Task['method']): Uint8Array {
+  const { url, init } = method === 'POST' ? POST : GET
+  const fields = Object.entries(init.headers as Record<string, string>).map(([name, value]) => `${name}: ${value}\r\n`)
+  const head = `${method} ${new URL(url).pathname} HTTP/1.1\r\nhost: 127.0.0.1:${port}\r\n${fields.join('')}\r\n`
+  return new TextEncoder().encode(head + (method === 'POST' ? BODY : ''))
+}

@@ -1,10 +1,10 @@
-import { execFile } from 'node:child_process'
+import { spawn } from 'node:child_process'
 import { existsSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { promisify } from 'node:util'
+import { createInterface } from 'node:readline'
 import { commandOf, type RuntimeName } from '../part.ts'
 import { type ServerProcess, startServer } from '../server-process.ts'
-import type { Load } from './client.ts'
+import type { Load, Task } from './client.ts'
 
 /** What one app answered over sockets, round by round. */
 export interface HttpRow {
@@ -17,11 +17,11 @@ export interface HttpRow {
 
 export interface HttpEffort {
   readonly rounds: number
-  readonly seconds: number
-  readonly warmSeconds: number
+  /** Of each app in one round. */
+  readonly ms: number
+  readonly warmMs: number
 }
 
-const CONNECTIONS = 32
 const TICKS_PER_SECOND = 100
 
 /** Loads the servers of one runtime in turns. Each is a process of its own, idle while another one is loaded. */
@@ -29,9 +29,10 @@ export async function httpRows(
   runtime: RuntimeName,
   apps: readonly string[],
   asks: readonly { readonly app: string; readonly method: 'GET' | 'POST' }[],
-  { rounds, seconds, warmSeconds }: HttpEffort,
+  { rounds, ms, warmMs }: HttpEffort,
 ): Promise<HttpRow[]> {
   const servers = new Map<string, ServerProcess>()
+  const client = new Client()
   try {
     for (const app of apps) {
       // `bare again` is `bare` in a process of its own.
@@ -44,45 +45,69 @@ export async function httpRows(
       serverShare: [] as number[],
       clientShare: [] as number[],
     }))
-    for (const { app, method } of asks) await load(servers.get(app)!, method, warmSeconds)
+    const took = asks.map(() => ({ seconds: 0, cpuSeconds: 0 }))
+    for (const { app, method } of asks) await client.load(servers.get(app)!, method, warmMs)
     for (let round = 0; round < rounds; round++) {
       for (const [at, { app, method }] of turned([...asks.entries()], round)) {
         const server = servers.get(app)!
         const before = cpuSeconds(server.pid)
-        const { answers, seconds: took, clientShare } = await load(server, method, seconds)
+        const { answers, seconds, clientShare } = await client.load(server, method, ms)
         const after = cpuSeconds(server.pid)
-        rows[at]!.perSecond.push(Math.round(answers / took))
+        rows[at]!.perSecond.push(Math.round(answers / seconds))
         rows[at]!.clientShare.push(clientShare)
-        if (before !== null && after !== null) rows[at]!.serverShare.push((after - before) / took)
+        took[at]!.seconds += seconds
+        if (before !== null && after !== null) took[at]!.cpuSeconds += after - before
       }
+    }
+    // The system counts whole ticks, which one round has too few of.
+    for (const [at, { seconds, cpuSeconds }] of took.entries()) {
+      if (cpuSeconds > 0) rows[at]!.serverShare.push(cpuSeconds / seconds)
     }
     return rows
   } finally {
+    client.close()
     for (const server of servers.values()) server.stop()
   }
 }
 
 /** What the client gets of a server that does nothing at all. */
-export async function ceiling({ rounds, seconds }: HttpEffort): Promise<readonly number[]> {
+export async function ceiling({ rounds, ms }: HttpEffort): Promise<readonly number[]> {
   const server = await startServer('bun', join(import.meta.dirname, 'canned.ts'))
+  const client = new Client()
   try {
     const rates: number[] = []
     for (let round = 0; round < rounds; round++) {
-      const { answers, seconds: took } = await load(server, 'GET', seconds)
-      rates.push(Math.round(answers / took))
+      const { answers, seconds } = await client.load(server, 'GET', ms)
+      rates.push(Math.round(answers / seconds))
     }
     return rates
   } finally {
+    client.close()
     server.stop()
   }
 }
 
-async function load({ port }: ServerProcess, method: string, seconds: number): Promise<Load> {
+/** The one process that asks. */
+class Client {
+  readonly #child = spawn(...clientCommand(), { stdio: ['pipe', 'pipe', 'inherit'] })
+  readonly #lines = createInterface({ input: this.#child.stdout! })[Symbol.asyncIterator]()
+
+  async load({ port }: ServerProcess, method: Task['method'], ms: number): Promise<Load> {
+    const task: Task = { port: Number(port), method, ms }
+    this.#child.stdin!.write(`${JSON.stringify(task)}\n`)
+    const { done, value } = await this.#lines.next()
+    if (done) throw new Error('The client of the HTTP bench ended.')
+    return JSON.parse(value) as Load
+  }
+
+  close(): void {
+    this.#child.kill()
+  }
+}
+
+function clientCommand(): [command: string, args: readonly string[]] {
   const [command, ...before] = commandOf('bun')
-  const client = join(import.meta.dirname, 'client.ts')
-  const args = [...before, client, port, method, `${CONNECTIONS}`, `${seconds}`]
-  const { stdout } = await promisify(execFile)(command, args)
-  return JSON.parse(stdout) as Load
+  return [command, [...before, join(import.meta.dirname, 'client.ts')]]
 }
 
 /** The same, begun elsewhere and every other time backwards: none always follows the same one. */

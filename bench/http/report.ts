@@ -14,7 +14,7 @@ type Run = Results['runs'][number]
 /** What `defaults` cost is told in process. */
 const ASKED = Object.keys(APPS).filter((app) => app !== 'defaults')
 
-const EFFORT: HttpEffort = { rounds: 7, seconds: 0.5, warmSeconds: 0.7 }
+const EFFORT: HttpEffort = { rounds: 31, ms: 80, warmMs: 1_000 }
 /** Of speed.md: bounds by runtime. */
 const BY_BARE: Record<string, readonly [number, number]> = { node: [0.58, 0.7], bun: [0.5, 0.6], deno: [0.36, 0.45] }
 const BY_PEERS: Record<string, readonly [number, number]> = { node: [5, 6.5], bun: [2.2, 2.9], deno: [3.2, 3.8] }
@@ -86,7 +86,7 @@ function sectionOf({ effort, runs, ceiling: most }: Results): string {
   )
   return `## Requests over HTTP
 
-${effort.rounds} rounds of ${effort.seconds} s for each; 32 kept connections with one request at a time on each. Each server is a process of its own
+${effort.rounds} rounds of ${effort.ms} ms for each, in turns; 32 kept connections with one request at a time on each. Each server is a process of its own
 (@hono/node-server, Bun.serve, Deno.serve), the client another one, on Bun; both share the cores of this machine. The share of a core that each took
 tells which one was waited for: the client alone is the bound where it has nearly all of a core and the server has not. A server on Bun's
 sockets that answers without reading gave the client ${rounded(Math.max(...most))} answers a second at best.

@@ -1,4 +1,5 @@
-import type { Ending } from './lifecycle.ts'
+/** How an answer ended: sent whole, broken off by the client, or failed on the server's side (5xx, or its body broke). */
+export type Ending = 'complete' | 'aborted' | 'failed'
 
 /** What {@link tellingEnd} gives. */
 export interface Told {

@@ -1,5 +1,4 @@
 import type { Context, Env, MiddlewareHandler, Next } from 'hono'
-import { tellingEnd } from './ending.ts'
 import { applyRules, type HeaderRule, type HeaderTable } from './header-rules.ts'
 import { type EventInput, Kit, KitBase, type KitOptions, requireAtomic, SetupError } from './kit.ts'
 import { Problem } from './problem.ts'
@@ -166,36 +165,11 @@ async function closing(kit: Kit, c: Context, rest: () => unknown, opening: Openi
     replaceResponse(c, kit.refuse(kit.fault(error).refusal))
     writeHeaders(c, kit)
   } finally {
-    tellOutcome(c, kit)
+    kit.lifecycle.answered(c.res.status >= 500)
     // Started before the answer leaves, so that a synchronous store holds the events by then; awaited by nobody.
     kit.handOn()
   }
   return undefined
-}
-
-/** Statuses whose answers have no body, whatever a handler gave them. */
-const BODILESS = [204, 205, 304]
-
-/** Tells those who wait for it how the request went. An answer whose end cannot be seen is none: nobody would be told of it. */
-function tellOutcome(c: Context, kit: Kit): void {
-  const { status } = c.res
-  const failed = status >= 500
-  kit.lifecycle.answered(failed)
-  if (!kit.lifecycle.endIsAwaited || status === 101) return
-  try {
-    // On Node to look at a body that was sent (a time-out stands before) throws, too.
-    if (!c.res.body || BODILESS.includes(status)) {
-      kit.lifecycle.ended(failed ? 'failed' : 'complete')
-      return
-    }
-    const told = tellingEnd(c.res, kit.method === 'HEAD', kit.abortSignal, failed, (how) => kit.lifecycle.ended(how))
-    if (told.response !== c.res) replaceResponse(c, told.response)
-    if (told.breakOff) kit.lifecycle.sending(told.breakOff)
-  } catch (error) {
-    kit.lifecycle.ended('failed')
-    replaceResponse(c, kit.refuse(kit.fault(error).refusal))
-    writeHeaders(c, kit)
-  }
 }
 
 /** Puts a response in the place of another, none of whose headers survive. */
@@ -214,7 +188,8 @@ export function isResponse(value: unknown): value is Response {
   return typeof status === 'number' && status > 0 && 'headers' in value
 }
 
-function writeHeaders(c: Context, kit: Kit): void {
+/** Writes what the layers gave to the headers of the answer. */
+export function writeHeaders(c: Context, kit: Kit): void {
   if (c.res.status === 101) return
   const filled = kit.base.platform.withHeaders?.(c.res, (table) => applyAll(table, kit))
   if (filled) {

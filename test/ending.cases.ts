@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
-import { tellingEnd } from '../src/ending.ts'
-import type { Ending } from '../src/lifecycle.ts'
+import { answerEnd } from '../src/answer-end.ts'
+import { type Ending, tellingEnd } from '../src/ending.ts'
 import { type Case, cases, waitingCases } from './cases.ts'
 import { secured, streamOf } from './support/fixtures.ts'
 
@@ -101,12 +101,12 @@ export const endingCases: readonly Case[] = [
       assert.deepEqual(slow.told, ['aborted'])
     },
   }),
-  ...cases('Lifecycle', {
+  ...cases('answerEnd()', {
     'the answer reaches the client as it was, with its headers, and the end is told': async () => {
       const { app } = secured()
       const told: Ending[] = []
       app.use(async (c, next) => {
-        c.var.security.lifecycle.onEnd((how) => told.push(how))
+        answerEnd(c.var.security, c).onEnd((how) => told.push(how))
         await next()
       })
       app.get('/', (c) => c.json({ a: 1 }, 200))
@@ -121,7 +121,7 @@ export const endingCases: readonly Case[] = [
         const { app } = secured()
         const told: Ending[] = []
         app.use(async (c, next) => {
-          c.var.security.lifecycle.onEnd((how) => told.push(how))
+          answerEnd(c.var.security, c).onEnd((how) => told.push(how))
           await next()
         })
         app.get('/', () => new Response(null, { status }))
@@ -133,7 +133,7 @@ export const endingCases: readonly Case[] = [
       const { app } = secured()
       const told: Ending[] = []
       app.use(async (c, next) => {
-        c.var.security.lifecycle.onEnd((how) => told.push(how))
+        answerEnd(c.var.security, c).onEnd((how) => told.push(how))
         await next()
       })
       app.get('/', () => ({ status: 200, headers: new Headers() }) as Response)
@@ -148,7 +148,7 @@ export const endingCases: readonly Case[] = [
         await next()
         late = () => {
           c.var.security.lifecycle.onAnswer((failed) => told.push(failed))
-          c.var.security.lifecycle.onEnd((how) => told.push(how))
+          answerEnd(c.var.security, c).onEnd((how) => told.push(how))
           told.push(c.var.security.lifecycle.isAnswered)
         }
       })
@@ -161,12 +161,13 @@ export const endingCases: readonly Case[] = [
       const { app, events, platform } = secured()
       const told: unknown[] = []
       app.use(async (c, next) => {
-        for (const listen of ['onAnswer', 'onEnd'] as const) {
-          c.var.security.lifecycle[listen](() => {
-            throw new Error('bug')
-          })
-          c.var.security.lifecycle[listen]((how: unknown) => told.push(how))
+        const fail = (): never => {
+          throw new Error('bug')
         }
+        c.var.security.lifecycle.onAnswer(fail)
+        c.var.security.lifecycle.onAnswer((failed) => told.push(failed))
+        answerEnd(c.var.security, c).onEnd(fail)
+        answerEnd(c.var.security, c).onEnd((how) => told.push(how))
         await next()
       })
       app.get('/', (c) => c.text('ok'))

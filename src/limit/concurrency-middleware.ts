@@ -1,4 +1,5 @@
 import type { Env, MiddlewareHandler } from 'hono'
+import { answerEnd } from '../answer-end.ts'
 import type { Kit, KitOptions } from '../kit.ts'
 import { type Context, layer } from '../layer.ts'
 import { isPending } from '../store/contract.ts'
@@ -66,7 +67,7 @@ function hold(kit: Kit, c: Context, lease: Lease, name: string, leaseMs: number)
     onFailure: (error) => void kit.fault(error),
     onLoss(why) {
       kit.emit({ type: 'limit.degraded', level: 'error', reason: `lease_${why}`, resource: name })
-      kit.lifecycle.breakOff(new Error('The slot of this request could not be kept.'))
+      answerEnd(kit, c).breakOff(new Error('The slot of this request could not be kept.'))
     },
   })
   const release = (): void => {
@@ -76,7 +77,7 @@ function hold(kit: Kit, c: Context, lease: Lease, name: string, leaseMs: number)
   kit.lifecycle.onAnswer(() => {
     if (c.res.status === 101) release()
   })
-  kit.lifecycle.onEnd(release)
+  answerEnd(kit, c).onEnd(release)
 }
 
 function refuse(kit: Kit, name: string, limit: number): Response {

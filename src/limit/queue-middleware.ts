@@ -1,4 +1,5 @@
 import type { Env, MiddlewareHandler } from 'hono'
+import { answerEnd } from '../answer-end.ts'
 import type { Kit, KitOptions } from '../kit.ts'
 import { type Context, layer } from '../layer.ts'
 import { seconds } from './fields.ts'
@@ -87,7 +88,7 @@ function leaveAtEnd(kit: Kit, c: Context, places: KeyedQueue, place: Place): voi
   kit.lifecycle.onAnswer(() => {
     if (c.res.status === 101) leave()
   })
-  kit.lifecycle.onEnd(leave)
+  answerEnd(kit, c).onEnd(leave)
 }
 
 function waitForPlace(

@@ -1,7 +1,7 @@
 import { type Clock, systemClock } from '../clock.ts'
 import { Breaker } from './breaker.ts'
 import { type AtomicStore, type Awaitable, isPending, type Store, StoreOutage } from './contract.ts'
-import { isAtomic } from './forward.ts'
+import { type Around, forward } from './forward.ts'
 import { spread } from './spread.ts'
 
 /** What {@link withDeadline} takes. */
@@ -38,29 +38,8 @@ export function withDeadline(store: Store, options: DeadlineOptions = {}): Store
     throw new RangeError('withDeadline(): deadlineMs must be a whole number from 1 to 60,000.')
   }
   const guards = Array.from({ length: GROUPS }, () => new Guard(deadlineMs, clock))
-  const guardOf = (partition: string): Guard => guards[spread(partition, GROUPS)]!
-  const plain: Store = {
-    name: store.name,
-    consistency: store.consistency,
-    deadlineMs,
-    ...(store.watch && { watch: (listener) => store.watch!(listener) }),
-    get: (key) => guardOf(key.partition).run(() => store.get(key)),
-    set: (key, value, expiresAt) => guardOf(key.partition).run(() => store.set(key, value, expiresAt)),
-    delete: (key) => guardOf(key.partition).run(() => store.delete(key)),
-    list: (partition, prefix, cursor) => guardOf(partition).run(() => store.list(partition, prefix, cursor)),
-    close: () => store.close(),
-  }
-  if (!isAtomic(store)) return plain
-  const atomic: AtomicStore = {
-    ...plain,
-    consistency: 'atomic',
-    claim: (key, expiresAt) => guardOf(key.partition).run(() => store.claim(key, expiresAt)),
-    take: (key) => guardOf(key.partition).run(() => store.take(key)),
-    swap: (key, version, value, expiresAt) =>
-      guardOf(key.partition).run(() => store.swap(key, version, value, expiresAt)),
-    consume: (partition, charges) => guardOf(partition).run(() => store.consume(partition, charges)),
-  }
-  return atomic
+  const guarded: Around = (partition, call) => guards[spread(partition, GROUPS)]!.run(call)
+  return { ...forward(store, guarded), deadlineMs }
 }
 
 /** What is answered within `deadlineMs`. @throws what `late` makes when nothing was by then. */

@@ -16,9 +16,10 @@ export const MemoryQuestion: z.ZodMiniString<string> = text(2000)
 
 /** A text of 1 to `maxCharacters` characters (Unicode code points), whole surrogate pairs only. */
 export function text(maxCharacters: number): z.ZodMiniString<string> {
-  return z.string().check(
-    z.minLength(1),
-    z.maxLength(maxCharacters),
-    z.refine((value: string) => value.isWellFormed(), 'Text must be well-formed Unicode.'),
-  )
+  return z.string().check(z.minLength(1), z.maxLength(maxCharacters), wellFormed)
+}
+
+/** A bare check: `z.refine()` would bring a schema of its own kind into every app. */
+function wellFormed({ value, issues }: z.core.ParsePayload<string>): void {
+  if (!value.isWellFormed()) issues.push({ code: 'custom', input: value, message: 'Text must be well-formed Unicode.' })
 }

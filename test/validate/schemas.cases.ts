@@ -58,6 +58,11 @@ export const schemasCases: readonly Case[] = [
       assert.equal(takes(text(5), '\ud83d'), false)
       assert.equal(takes(text(5), 'a\ude00'), false)
       assert.equal(takes(text(5), 'é\n\t'), true)
+      const { error } = z.core.safeParse(z.object({ message: text(5) }), { message: 'a\ude00' })
+      assert.deepEqual(
+        error?.issues.map(({ code, path, message }) => [code, path, message]),
+        [['custom', ['message'], 'Text must be well-formed Unicode.']],
+      )
     },
   }),
 ]

@@ -143,31 +143,46 @@ export function makeTurn(): Turn {
 export function weigh(turn: Turn, rate: Rate, cost: number, nowMs: number): void {
   checkCost(cost)
   const nowUs = Math.floor(nowMs * 1000)
-  turn.nowUs = nowUs
-  turn.pulled = turn.tatUs - nowUs > Math.max(rate.periodUs, rate.toleranceUs) + CLOCK_SLACK_US
-  if (turn.pulled) {
-    turn.tatUs = nowUs + rate.toleranceUs
-    turn.rest = rate.toleranceRest
-  } else if (turn.tatUs < nowUs) {
-    turn.tatUs = nowUs
-    turn.rest = 0
-  } else if (turn.rest >= rate.quota) {
+  const { quota, toleranceUs, toleranceRest } = rate
+  let { tatUs, rest } = turn
+  const pulled = tatUs - nowUs > Math.max(rate.periodUs, toleranceUs) + CLOCK_SLACK_US
+  if (pulled) {
+    tatUs = nowUs + toleranceUs
+    rest = toleranceRest
+  } else if (tatUs < nowUs) {
+    tatUs = nowUs
+    rest = 0
+  } else if (rest >= quota) {
     // A rest of another quota (the setting changed since) counts as one microsecond.
-    turn.tatUs += 1
-    turn.rest = 0
+    tatUs += 1
+    rest = 0
   }
+  turn.nowUs = nowUs
+  turn.pulled = pulled
+  turn.tatUs = tatUs
+  turn.rest = rest
   if (cost > rate.burst) {
     turn.admitted = false
     turn.retryAfterMs = null
-    turn.nextUs = turn.tatUs
-    turn.nextRest = turn.rest
-    return
+  } else {
+    tatUs += rate.stepUs * cost
+    rest += rate.stepRest * cost
+    if (rest < 0 || rest >= quota) {
+      const carry = Math.floor(rest / quota)
+      tatUs += carry
+      rest -= carry * quota
+    }
+    if (tatUs < nowUs || cost < -rate.burst) {
+      tatUs = nowUs
+      rest = 0
+    }
+    const over = rest > toleranceRest ? 1 : 0
+    const beyondUs = tatUs - nowUs - toleranceUs + over
+    turn.admitted = cost <= 0 || beyondUs <= 0
+    turn.retryAfterMs = turn.admitted ? 0 : Math.ceil(beyondUs / 1000)
   }
-  advance(turn, rate, cost, nowUs)
-  const aheadUs = turn.nextUs - nowUs
-  const over = turn.nextRest > rate.toleranceRest
-  turn.admitted = cost <= 0 || aheadUs < rate.toleranceUs || (aheadUs === rate.toleranceUs && !over)
-  turn.retryAfterMs = turn.admitted ? 0 : Math.ceil((aheadUs - rate.toleranceUs + (over ? 1 : 0)) / 1000)
+  turn.nextUs = tatUs
+  turn.nextRest = rest
 }
 
 /** The state to answer with for a {@link Turn} that was weighed: of the charge made if it was admitted, else of none. */
@@ -225,15 +240,6 @@ export function decide(
   }
 }
 
-function advance(turn: Turn, rate: Rate, cost: number, nowUs: number): void {
-  const rest = turn.rest + rate.stepRest * cost
-  const carry = Math.floor(rest / rate.quota)
-  const tatUs = turn.tatUs + rate.stepUs * cost + carry
-  const full = tatUs < nowUs || cost < -rate.burst
-  turn.nextUs = full ? nowUs : tatUs
-  turn.nextRest = full ? 0 : rest - carry * rate.quota
-}
-
 function stateOf(tatUs: number, rest: number, rate: Rate, nowUs: number, retryAfterMs: number | null): BucketState {
   const aheadUs = tatUs - nowUs
   return {
@@ -243,14 +249,18 @@ function stateOf(tatUs: number, rest: number, rate: Rate, nowUs: number, retryAf
   }
 }
 
-/** The largest cost that still fits. The division may be off by one in the last place, so its neighbours are tried exactly. */
+/** The largest cost that still fits. */
 function remaining(rate: Rate, aheadUs: number, rest: number): number {
-  const borrow = rest > rate.toleranceRest
-  const spareUs = rate.toleranceUs - aheadUs - (borrow ? 1 : 0)
+  const borrow = rest > rate.toleranceRest ? 1 : 0
+  const spareUs = rate.toleranceUs - aheadUs - borrow
   if (spareUs < 0) return 0
   // Both are whole and below 2^53, where the quotient of two such numbers never rounds up to the next whole one.
   if (rate.stepRest === 0) return Math.floor(spareUs / rate.stepUs)
-  const spareRest = rate.toleranceRest - rest + (borrow ? rate.quota : 0)
+  return largest(rate, spareUs, rate.toleranceRest - rest + borrow * rate.quota)
+}
+
+/** The division may be off by one in the last place, so its neighbours are tried exactly. */
+function largest(rate: Rate, spareUs: number, spareRest: number): number {
   const guess = Math.floor((spareUs + spareRest / rate.quota) * (rate.quota / rate.periodUs))
   if (!fits(rate, guess, spareUs, spareRest)) return guess - 1
   return guess < rate.burst && fits(rate, guess + 1, spareUs, spareRest) ? guess + 1 : guess

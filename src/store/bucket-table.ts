@@ -1,28 +1,26 @@
 import { randomBytes } from '../bytes.ts'
 import { BucketQueue } from './bucket-queue.ts'
 import { KeyHash } from './key-hash.ts'
+import { KeyIndex } from './key-index.ts'
 import { Pages, rowInPage } from './pages.ts'
 
 /**
- * Bytes that a bucket is counted with, whatever its key: its row (32), its place in a queue (16), its share of the chains
- * (12 at most, while those double) and of the objects around them.
+ * Bytes that a bucket is counted with, whatever its key: its row (24), its place in a queue (16), its share of the index
+ * (24 at most) and of the objects around them.
  */
 export const BUCKET_BYTES = 64
 
-/** A row: hash (8), next slot of its chain plus one (4), class and place in the queue (4), TAT (8), rest (8). */
-const ROW_BYTES = 32
-const INTS = 8
-const LOW = 0
-const HIGH = 1
-const NEXT = 2
-const PLACE = 3
-const FLOATS = 4
-const TAT = 2
-const REST = 3
+/** A row: second half of the hash (4), class and place in the queue (4), TAT (8), rest (8). */
+const ROW_BYTES = 24
+const INTS = 6
+const HIGH = 0
+const PLACE = 1
+const FLOATS = 3
+const TAT = 1
+const REST = 2
 
 const PLACE_BITS = 24
 const PLACES = (1 << PLACE_BITS) - 1
-const FIRST_CHAINS = 16
 /** Some 0.3 ms. */
 const MAX_LIFTS = 1024
 const MAX_CLASSES = 64
@@ -40,10 +38,12 @@ export class BucketTable {
   readonly #rows = new Pages(ROW_BYTES)
   readonly #classes = new Map<string, number>()
   readonly #queues: BucketQueue[] = []
+  readonly #index: KeyIndex = new KeyIndex((slot) => this.#int(slot, HIGH))
   #hash: KeyHash | null = null
-  /** First slot of each chain plus one, 0 for none. A power of two many. */
-  #chains = new Int32Array(FIRST_CHAINS)
   #size = 0
+  /** The class of whoever came last, and what its partitions begin with: most come in crowds. */
+  #lastClass = 0
+  #lastHead = ':'
 
   constructor() {
     this.#addClass('')
@@ -66,37 +66,27 @@ export class BucketTable {
    */
   find(partition: string, name: string): number {
     const { low, high } = this.#hashOf(partition, name)
-    let link = this.#chains[low & (this.#chains.length - 1)]!
-    while (link !== 0) {
-      const { ints } = this.#rows.of(link - 1)
-      const row = rowInPage(link - 1) * INTS
-      if (ints[row + LOW] === low && ints[row + HIGH] === high) break
-      link = ints[row + NEXT]!
-    }
-    return link - 1
+    return this.#index.find(low, high)
   }
 
   /** TAT of the bucket in a slot, µs since the epoch. */
   tatUs(slot: number): number {
-    return this.#rows.of(slot).floats[rowInPage(slot) * FLOATS + TAT]!
+    return this.#rows.floats(slot)[rowInPage(slot) * FLOATS + TAT]!
   }
 
   /** Rest of the bucket in a slot. */
   rest(slot: number): number {
-    return this.#rows.of(slot).floats[rowInPage(slot) * FLOATS + REST]!
+    return this.#rows.floats(slot)[rowInPage(slot) * FLOATS + REST]!
   }
 
   /** Changes the bucket in a slot. The queue holds a lower bound of the TAT, so that a charge need not touch it. */
   change(slot: number, tatUs: number, rest: number): void {
-    const { floats } = this.#rows.of(slot)
+    const floats = this.#rows.floats(slot)
     const row = rowInPage(slot) * FLOATS
     const earlier = tatUs < floats[row + TAT]!
     floats[row + TAT] = tatUs
     floats[row + REST] = rest
-    if (!earlier) return
-    const queue = this.#queueOf(slot)
-    const place = this.#placeOf(slot)
-    if (tatUs < queue.dueAt(place)) queue.move(place, tatUs)
+    if (earlier) this.#hasten(slot, tatUs)
   }
 
   /** Keeps a bucket under a key that has none. */
@@ -104,17 +94,16 @@ export class BucketTable {
     const { low, high } = this.#hashOf(partition, name)
     const slot = this.#size++
     this.#rows.resize(this.#size)
-    const { ints, floats } = this.#rows.of(slot)
+    const ints = this.#rows.ints(slot)
+    const floats = this.#rows.floats(slot)
     const row = rowInPage(slot)
     const index = this.#classOf(partition)
-    ints[row * INTS + LOW] = low
     ints[row * INTS + HIGH] = high
     ints[row * INTS + PLACE] = index << PLACE_BITS
     floats[row * FLOATS + TAT] = tatUs
     floats[row * FLOATS + REST] = rest
-    this.#queues[index]!.add(slot, tatUs)
-    if (this.#size > this.#chains.length) this.#rechain(2 * this.#chains.length)
-    else this.#link(slot)
+    this.#queues[index]!.add(slot, low, tatUs)
+    this.#index.add(low, slot)
   }
 
   /** Drops one bucket whose TAT is `beforeUs` or earlier; false when there is none. */
@@ -146,9 +135,13 @@ export class BucketTable {
   }
 
   #classOf(partition: string): number {
+    if (partition.startsWith(this.#lastHead)) return this.#lastClass
     const end = partition.indexOf(':')
-    const className = end < 0 || end > CLASS_UNITS ? '' : partition.slice(0, end)
-    return this.#classes.get(className) ?? this.#addClass(className)
+    if (end < 0 || end > CLASS_UNITS) return 0
+    const className = partition.slice(0, end)
+    this.#lastClass = this.#classes.get(className) ?? this.#addClass(className)
+    this.#lastHead = `${className}:`
+    return this.#lastClass
   }
 
   #addClass(className: string): number {
@@ -176,47 +169,32 @@ export class BucketTable {
   }
 
   #drop(queue: BucketQueue, slot: number): void {
-    queue.remove(this.#placeOf(slot))
-    this.#relink(slot, this.#int(slot, NEXT))
+    const place = this.#placeOf(slot)
+    this.#index.remove(queue.markAt(place), slot)
+    queue.remove(place)
     const last = --this.#size
     if (slot !== last) this.#fill(slot, last)
     this.#rows.resize(last)
-    if (this.#chains.length > FIRST_CHAINS && 3 * last < this.#chains.length) this.#rechain(this.#chains.length / 2)
   }
 
   /** Moves the last bucket into a free slot. */
   #fill(slot: number, last: number): void {
-    this.#relink(last, slot + 1)
-    const from = this.#rows.of(last)
-    const to = this.#rows.of(slot)
+    const from = this.#rows.ints(last)
+    const to = this.#rows.ints(slot)
     const fromRow = rowInPage(last) * INTS
     const toRow = rowInPage(slot) * INTS
-    for (let i = 0; i < INTS; i++) to.ints[toRow + i] = from.ints[fromRow + i]!
-    this.#queueOf(slot).rename(this.#placeOf(slot), slot)
+    for (let i = 0; i < INTS; i++) to[toRow + i] = from[fromRow + i]!
+    const queue = this.#queueOf(slot)
+    const place = this.#placeOf(slot)
+    this.#index.rename(queue.markAt(place), last, slot)
+    queue.rename(place, slot)
   }
 
-  /** Adds a slot to its chain, as the first. */
-  #link(slot: number): void {
-    const chain = this.#int(slot, LOW) & (this.#chains.length - 1)
-    this.#setInt(slot, NEXT, this.#chains[chain]!)
-    this.#chains[chain] = slot + 1
-  }
-
-  /** Lets what points at a slot point elsewhere. */
-  #relink(slot: number, link: number): void {
-    const chain = this.#int(slot, LOW) & (this.#chains.length - 1)
-    let at = this.#chains[chain]! - 1
-    if (at === slot) {
-      this.#chains[chain] = link
-      return
-    }
-    for (let next = this.#int(at, NEXT) - 1; next !== slot; next = this.#int(at, NEXT) - 1) at = next
-    this.#setInt(at, NEXT, link)
-  }
-
-  #rechain(length: number): void {
-    this.#chains = new Int32Array(length)
-    for (let slot = 0; slot < this.#size; slot++) this.#link(slot)
+  /** Keeps the queue's lower bound true. */
+  #hasten(slot: number, tatUs: number): void {
+    const queue = this.#queueOf(slot)
+    const place = this.#placeOf(slot)
+    if (tatUs < queue.dueAt(place)) queue.move(place, tatUs)
   }
 
   #queueOf(slot: number): BucketQueue {
@@ -228,10 +206,10 @@ export class BucketTable {
   }
 
   #int(slot: number, column: number): number {
-    return this.#rows.of(slot).ints[rowInPage(slot) * INTS + column]!
+    return this.#rows.ints(slot)[rowInPage(slot) * INTS + column]!
   }
 
   #setInt(slot: number, column: number, value: number): void {
-    this.#rows.of(slot).ints[rowInPage(slot) * INTS + column] = value
+    this.#rows.ints(slot)[rowInPage(slot) * INTS + column] = value
   }
 }

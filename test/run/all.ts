@@ -63,6 +63,7 @@ import { dueHeapCases } from '../store/due-heap.cases.ts'
 import { encryptedCases } from '../store/encrypted.cases.ts'
 import { gcraCases } from '../store/gcra.cases.ts'
 import { keyHashCases } from '../store/key-hash.cases.ts'
+import { keyIndexCases } from '../store/key-index.cases.ts'
 import { memoryCases } from '../store/memory.cases.ts'
 import { namespaceCases } from '../store/namespace.cases.ts'
 import { issuesCases } from '../validate/issues.cases.ts'
@@ -76,6 +77,7 @@ export const portableCases: readonly Case[] = [
   ...gcraCases,
   ...dueHeapCases,
   ...keyHashCases,
+  ...keyIndexCases,
   ...bucketTableCases,
   ...memoryCases,
   ...conformanceCases,

@@ -23,7 +23,8 @@ interface Load {
 
 const HEADS = Array.from({ length: 400 }, (_, i) => `address:2001:db8:${i.toString(16)}`)
 const TAILS = Array.from({ length: 250 }, (_, i) => `:${i}::7`)
-const SOME = HEADS.flatMap((head) => TAILS.map((tail) => head + tail))
+/** Whole, as join() makes them: `head + tail` would stay in two pieces, which only whoever reads the text would have to find. */
+const SOME = HEADS.flatMap((head) => TAILS.map((tail) => [head, tail].join('')))
 
 export async function decisions(rounds: number, count: number, keys: number): Promise<Record<string, Decisions>> {
   const makers = limiters(keys)
@@ -82,7 +83,19 @@ function* loads(count: number, keys: number): Generator<Load> {
     text: (i) => `${HEADS[Math.floor(order[i]! / 250)]}${TAILS[order[i]! % 250]}`,
     ...some,
   }
-  const all = Array.from({ length: keys }, (_, i) => `address:${address(i)}`)
+  const all = Array.from({ length: keys }, (_, i) => ['address:', address(i)].join(''))
   void new Set(all)
-  yield { name: 'new keys', text: (i) => all[i]!, fresh: true, before: [], all, decisions: keys }
+  const fresh = { fresh: true, before: [], decisions: keys }
+  yield { name: 'new keys', text: (i) => all[i]!, all, ...fresh }
+  const anew = { text: (i: number) => `address:${address(i)}`, all: addresses(keys) }
+  yield { name: 'new keys, text made anew', ...anew, ...fresh }
+}
+
+/** Made as they are asked for, as often as anybody asks. */
+function addresses(keys: number): Iterable<string> {
+  return {
+    *[Symbol.iterator]() {
+      for (let i = 0; i < keys; i++) yield `address:${address(i)}`
+    },
+  }
 }

@@ -1,20 +1,20 @@
 import type { MiddlewareHandler } from 'hono'
 import type { FirstTier } from '../first-tier.ts'
-import { type Kit, type KitEnv, type KitOptions, type PolicyItem, SetupError } from '../kit.ts'
+import { type Kit, type KitEnv, type KitOptions, SetupError } from '../kit.ts'
 import { type Context, kitOf, layer, orFault, type StepAnswer } from '../layer.ts'
-import type { Refusal } from '../problem.ts'
-import { Recent } from '../recent.ts'
 import { type Awaitable, isPending, StoreOutage, whenAnswered } from '../store/contract.ts'
-import { within } from '../store/deadline.ts'
 import type { RememberingStore } from '../store/denials.ts'
 import { memoryStore } from '../store/memory.ts'
 import { chargeAll, type PlacedCharge, type Verdict } from './charging.ts'
-import { limitFields, policyItem, seconds } from './fields.ts'
+import { limitFields, seconds } from './fields.ts'
 import { limiterStore } from './limiter-store.ts'
 import { type Counted, type LimitPeek, peekLimits, resetLimits } from './peek.ts'
 import { type Cost, makePolicies, type Policy, type QuotaOptions } from './quota.ts'
+import { Refusals } from './refusals.ts'
 import { notePassed, noteReservation, Reservation } from './reservation.ts'
+import { Shares } from './shares.ts'
 import { bucketOf, checkIpv6Prefix, subjectOf } from './subject.ts'
+import { checkTier, passesTier } from './tier.ts'
 
 /** One quota, named in the options themselves. */
 type OneQuota = QuotaOptions & { readonly quotas?: never }
@@ -62,17 +62,6 @@ export interface RateLimiter extends MiddlewareHandler<KitEnv> {
 }
 
 const STAND_IN_ENTRIES = 100_000
-const TIER_DEADLINE_MS = 250
-/** Of a share some 400 bytes are held. */
-const SHARES_KNOWN = 1_000
-const REFUSALS_KNOWN = 100
-
-/** One share of a quota, as clients are told of it. */
-interface Share {
-  /** As in the limit fields; null where all share the quota. */
-  readonly partitionKey: string | null
-  readonly item: PolicyItem
-}
 
 /**
  * Limits requests exactly, by GCRA: a quota of 100 a minute lets 100 through at once and then one every 0.6 s, however
@@ -99,8 +88,8 @@ export function rateLimit(options: RateLimitOptions): RateLimiter {
   if (firstTier !== undefined) checkTier(firstTier)
   const policiesOf = readQuotas(options)
   const storeOf = (kit: Kit) => limiterStore(kit.store('rateLimit()', options.store), kit.base.clock)
-  const shares = new Recent<Share>(SHARES_KNOWN)
-  const refusals = new Recent<Refusal>(REFUSALS_KNOWN)
+  const shares = new Shares()
+  const refusals = new Refusals()
   let standIn: RememberingStore | null = null
 
   const decide = (kit: Kit, c: Context, policies: readonly Policy[], charges: readonly PlacedCharge[]): StepAnswer => {
@@ -141,11 +130,18 @@ export function rateLimit(options: RateLimitOptions): RateLimiter {
       if (dear && !dryRun) return tooDear(kit, dear)
       return decide(kit, c, policies, priced)
     }
-    const passTier = (): StepAnswer => {
+    const price = (): StepAnswer => {
       const costs = policies.map(({ cost }) => costOf(cost, c))
       return costs.some(isPending) ? Promise.all(costs).then(go) : go(costs as number[])
     }
-    return firstTier && !dryRun ? askTier(kit, firstTier, policies[0]!, charges[0]!, refusals, passTier) : passTier()
+    if (firstTier === undefined || dryRun) return price()
+    const { name } = policies[0]!
+    const { partition, name: bucket } = charges[0]!
+    return whenAnswered(passesTier(kit, firstTier, `${bucket} ${partition}`, name), (passes) => {
+      if (passes) return price()
+      kit.emit({ type: 'limit.refused', level: 'warn', reason: 'first_tier', resource: name })
+      return kit.refuse(refusals.of([name], Math.ceil(firstTier.periodSeconds)))
+    })
   }
 
   const handler = layer<KitEnv>('rateLimit()', options, (kit, c) => {
@@ -230,9 +226,8 @@ interface Decided {
   /** When what was reserved was charged; 0 where nothing was. */
   readonly sinceMs: number
   readonly dryRun: boolean
-  /** Those that were asked for last, so that none is hashed over and over. */
-  readonly shares: Recent<Share>
-  readonly refusals: Recent<Refusal>
+  readonly shares: Shares
+  readonly refusals: Refusals
 }
 
 function answer(kit: Kit, c: Context, decided: Decided): Response | undefined {
@@ -244,7 +239,7 @@ function answer(kit: Kit, c: Context, decided: Decided): Response | undefined {
     if (!state) continue
     const { name: policy, quota, periodSeconds } = policies[i]!
     const { remaining, resetAfterMs, retryAfterMs } = state
-    const { partitionKey, item } = shareOf(kit, shares, policies[i]!, charges[i]!)
+    const { partitionKey, item } = shares.of(kit, policies[i]!, charges[i]!)
     const isDryRun = dryRun
     const limit = { policy, quota, periodSeconds, remaining, resetAfterMs, retryAfterMs, partitionKey, isDryRun }
     kit.addLimit(limit, item)
@@ -261,40 +256,7 @@ function answer(kit: Kit, c: Context, decided: Decided): Response | undefined {
     kit.emit({ type: 'limit.refused', level: 'warn', reason: dryRun ? 'dry_run' : 'quota', resource })
   }
   if (dryRun) return notePassed(c)
-  return kit.refuse(refusalOf(refusals, violated, seconds(waitMs)))
-}
-
-/** Whose share of a quota it is, without anybody's name: the first twelve bytes of a SHA-256, as base64. */
-function shareOf(kit: Kit, shares: Recent<Share>, policy: Policy, { partition, name: bucket }: PlacedCharge): Share {
-  const text = `${partition} ${bucket}`
-  const known = shares.get(text)
-  if (known !== undefined) return known
-  const { name, quota, periodSeconds, by } = policy
-  // Sixteen hex digits read as base64 are twelve bytes.
-  const partitionKey = by[0] === 'everyone' ? null : kit.sha256(text).slice(0, 16)
-  const share = { partitionKey, item: policyItem({ policy: name, quota, periodSeconds, partitionKey }) }
-  shares.set(text, share)
-  return share
-}
-
-/** A flood is refused in few ways: each is made once. */
-function refusalOf(refusals: Recent<Refusal>, violatedPolicies: readonly string[], waitSeconds: number): Refusal {
-  const wait = Math.max(1, waitSeconds)
-  const names = violatedPolicies.join(', ')
-  const way = `${wait} ${names}`
-  const known = refusals.get(way)
-  if (known !== undefined) return known
-  const detail = `The quota is spent (${names}). Try again in ${wait} s.`
-  const headers = { 'retry-after': String(wait) }
-  // Nobody who renders it changes it for the next.
-  const refusal: Refusal = {
-    code: 'limit.exceeded',
-    detail,
-    violatedPolicies: Object.freeze([...violatedPolicies]),
-    headers,
-  }
-  refusals.set(way, refusal)
-  return refusal
+  return kit.refuse(refusals.of(violated, seconds(waitMs)))
 }
 
 /** No wait makes it pass, so none is told. */
@@ -304,42 +266,6 @@ function tooDear(kit: Kit, { name, rate }: Policy): Response {
     code: 'limit.cost_too_large',
     detail: `The request takes more units than the quota ${name} ever has, ${rate.burst}. Ask for less.`,
   })
-}
-
-function checkTier({ periodSeconds, admits }: FirstTier): void {
-  if (typeof admits !== 'function') throw new TypeError('rateLimit(): firstTier must have a function admits.')
-  if (!(periodSeconds > 0 && periodSeconds <= 86_400)) {
-    throw new RangeError('rateLimit(): periodSeconds of firstTier must be above 0 and at most 86,400.')
-  }
-}
-
-/** A tier that fails is none: the exact limit decides. */
-function askTier(
-  kit: Kit,
-  tier: FirstTier,
-  { name }: Policy,
-  { partition, name: bucket }: PlacedCharge,
-  refusals: Recent<Refusal>,
-  pass: () => StepAnswer,
-): StepAnswer {
-  const go = (admits: boolean): StepAnswer => {
-    if (admits === true) return pass()
-    kit.emit({ type: 'limit.refused', level: 'warn', reason: 'first_tier', resource: name })
-    return kit.refuse(refusalOf(refusals, [name], Math.ceil(tier.periodSeconds)))
-  }
-  const fail = (): true => {
-    kit.emit({ type: 'limit.degraded', level: 'error', reason: 'first_tier', resource: name })
-    return true
-  }
-  let admits: Awaitable<boolean>
-  try {
-    admits = tier.admits(`${bucket} ${partition}`)
-  } catch {
-    admits = fail()
-  }
-  if (!isPending(admits)) return go(admits)
-  const late = (): StoreOutage => new StoreOutage('The first tier did not answer in time.')
-  return within(admits, TIER_DEADLINE_MS, late).catch(fail).then(go)
 }
 
 /** What a failed request reserved goes back, unless its handler settled it. */

@@ -138,7 +138,7 @@ const BUNDLES = {
   'security(), authenticate(), rateLimit() and memoryStore() for Workers': {
     source: `export { apiKeys, authenticate, memoryStore, rateLimit, security } from 'hinoban'
 export { platform } from 'hinoban/cloudflare'`,
-    gzip: 29_500,
+    gzip: 29_000,
   },
   'validate()': { source: `export { validate } from 'hinoban/validate'`, gzip: 3_600 },
 }

@@ -63,7 +63,7 @@ export interface ProblemDetails {
   readonly 'violated-policies'?: readonly string[]
 }
 
-/** A refusal as data: what a pure step returns, and the kit renders. */
+/** A refusal as data: what a pure step returns, and the kit renders. It is written once: nothing may change it afterwards. */
 export interface Refusal {
   readonly code: ProblemCode
   /** One sentence for the caller: what was wrong and what would be right. Never a secret, never the rejected value. */
@@ -146,10 +146,11 @@ function standard(refusal: Refusal): Written {
 function written(refusal: Refusal, format?: ProblemFormat): Written {
   const details = problemDetails(refusal)
   const type = format ? 'application/json' : 'application/problem+json'
-  const others = { 'cache-control': 'no-store', ...refusal.headers }
+  const given = Object.entries(refusal.headers ?? {}).map(([name, value]) => [name.toLowerCase(), value] as const)
+  const others = { 'cache-control': 'no-store', ...Object.fromEntries(given) }
   return {
     body: JSON.stringify(format ? format(details) : details),
-    status: details.status,
+    status: PROBLEMS[refusal.code].status,
     headers: { 'content-type': type, ...others },
     type,
     others: Object.entries(others),

@@ -6,6 +6,7 @@ import {
   Problem,
   type ProblemCode,
   problemDetails,
+  type Refusal,
   renderProblem,
 } from '../src/problem.ts'
 import { type Case, cases } from './cases.ts'
@@ -53,6 +54,28 @@ export const problemCases: readonly Case[] = [
       assert.equal(response.headers.get('content-type'), 'application/json')
       assert.equal(response.headers.get('www-authenticate'), 'Bearer')
       assert.deepEqual(await response.json(), { error: 'No.' })
+    },
+    'answers with its status, whatever a format makes of the object that it is given': () => {
+      const formats = [
+        (problem: object) => Object.assign(problem, { status: 200 }),
+        (problem: object) => Object.assign(problem, { status: 'fail' }),
+        (problem: { status?: unknown }) => Reflect.deleteProperty(problem, 'status'),
+      ]
+      for (const format of formats) {
+        assert.equal(renderProblem({ code: 'limit.exceeded', detail: 'Slow.' }, format).status, 429)
+      }
+    },
+    'says the same where headers are set one by one': async () => {
+      const refusal: Refusal = {
+        code: 'auth.missing',
+        detail: 'No.',
+        headers: { 'WWW-Authenticate': 'Bearer', 'Cache-Control': 'no-store, private' },
+      }
+      const [given, set] = [false, true].map((setsHeaders) => renderProblem(refusal, undefined, setsHeaders))
+      assert.deepEqual([...set!.headers], [...given!.headers])
+      assert.equal(set!.headers.get('cache-control'), 'no-store, private')
+      assert.equal(set!.status, given!.status)
+      assert.equal(await set!.text(), await given!.text())
     },
   }),
   ...cases('Problem', {

@@ -72,6 +72,8 @@ export class Commands {
   readonly #send: RedisSend
   readonly #deadlineMs: number
   readonly #hashes = new Map<string, string>()
+  /** Scripts that are being loaded: nobody waits for it. */
+  readonly #loading = new Set<string>()
   /** What has no answer yet, in the order that it came; what waits for its turn is among it. */
   readonly #pending = new Set<Pending>()
   #timer: ReturnType<typeof setTimeout> | undefined
@@ -102,17 +104,28 @@ export class Commands {
     }
     const call: Lane['call'] = (command, key, dueAt) =>
       new Promise((answered, failed) => start(command, null, key, dueAt, ticks.now(), { answered, failed }))
+    const load = ({ name, lua }: Script, key: string, dueAt: number): void => {
+      if (this.#loading.has(name)) return
+      this.#loading.add(name)
+      const answered = (hash: Reply): void => {
+        this.#hashes.set(name, String(hash))
+        this.#loading.delete(name)
+      }
+      // Who asks next tries again.
+      const failed = (): void => void this.#loading.delete(name)
+      start(['SCRIPT', 'LOAD', lua], null, key, dueAt, ticks.now(), { answered, failed })
+    }
     const ask: Lane['ask'] = (script, keys, args, dueAt, now, asker) => {
       const key = keys[0]!
+      const count = String(keys.length)
       const hash = this.#hashes.get(script.name)
       if (hash === undefined) {
-        call(['SCRIPT', 'LOAD', script.lua], key, dueAt).then((loaded) => {
-          this.#hashes.set(script.name, String(loaded))
-          ask(script, keys, args, dueAt, ticks.now(), asker)
-        }, asker.failed)
+        // Whole, as what comes behind it must not overtake it.
+        start(['EVAL', script.lua, count, ...keys, ...args], null, key, dueAt, now, asker)
+        load(script, key, dueAt)
         return
       }
-      start(['EVALSHA', hash, String(keys.length), ...keys, ...args], script.lua, key, dueAt, now, asker)
+      start(['EVALSHA', hash, count, ...keys, ...args], script.lua, key, dueAt, now, asker)
     }
     const run: Lane['run'] = (script, keys, args, dueAt) =>
       new Promise((answered, failed) => ask(script, keys, args, dueAt, ticks.now(), { answered, failed }))
@@ -144,21 +157,27 @@ export class Commands {
     pending.sentAt = now
     pending.isUnderWay = true
     pending.traffic.underWay++
-    this.#ask(pending.command, pending.key).then(
-      (reply) => {
-        if (this.#pending.delete(pending)) {
-          pending.traffic.breaker.succeeded()
-          pending.asker.answered(reply as Reply)
-        }
-        this.#leave(pending)
-      },
-      (error) => {
-        const outage = outageOf(error)
-        if (pending.lua !== null && codeOf(outage) === 'NOSCRIPT') this.#sendWhole(pending, pending.lua)
-        else this.#fail(pending, outage, isAlive(outage))
-        this.#leave(pending)
-      },
-    )
+    const answered = (reply: unknown): void => {
+      if (this.#pending.delete(pending)) {
+        pending.traffic.breaker.succeeded()
+        pending.asker.answered(reply as Reply)
+      }
+      this.#leave(pending)
+    }
+    const failed = (error: unknown): void => {
+      const outage = outageOf(error)
+      if (pending.lua !== null && codeOf(outage) === 'NOSCRIPT') this.#sendWhole(pending, pending.lua)
+      else this.#fail(pending, outage, isAlive(outage))
+      this.#leave(pending)
+    }
+    // A client may throw at once.
+    try {
+      const reply = this.#send(pending.command, pending.key)
+      if (!isPending(reply)) throw new TypeError('redisStore(): send must return the promise of a reply.')
+      reply.then(answered, failed)
+    } catch (error) {
+      failed(error)
+    }
   }
 
   /** Redis does not know the script (any more). */
@@ -226,17 +245,6 @@ export class Commands {
   #forget({ overdue }: Traffic): void {
     const before = ticks.now() - FORGOTTEN_AFTER_MS
     for (const pending of [...overdue]) if (pending.dueAt <= before) this.#leave(pending)
-  }
-
-  /** A client may throw at once. */
-  #ask(command: RedisCommand, key: string): PromiseLike<unknown> {
-    try {
-      const reply = this.#send(command, key)
-      if (isPending(reply)) return reply
-      throw new TypeError('redisStore(): send must return the promise of a reply.')
-    } catch (error) {
-      return Promise.reject(error)
-    }
   }
 }
 

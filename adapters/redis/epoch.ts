@@ -95,7 +95,6 @@ export class Epoch {
       this.learn(false, dueAt).then(() => this.ask(write, ticks.now(), tries), failed)
       return
     }
-    const args = write.args(this.#now() || this.#notAfter(dueAt))
     const answered = (reply: Reply): void => {
       if (typeof reply === 'number') {
         write.answered(reply)
@@ -112,7 +111,13 @@ export class Epoch {
       else if (tries === 1) failed(new StoreOutage('The clock of Redis keeps stepping.'))
       else this.ask(write, ticks.now(), tries - 1)
     }
-    this.#lane.ask(script, keys, args, dueAt, now, { answered, failed })
+    try {
+      const args = write.args(this.#now() || this.#notAfter(dueAt))
+      this.#lane.ask(script, keys, args, dueAt, now, { answered, failed })
+    } catch (error) {
+      // A clock of the user's may throw.
+      failed(error)
+    }
   }
 
   /** The end of a write by the engine's clock, up to 8 ms late: its text then serves many. */

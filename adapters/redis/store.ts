@@ -7,6 +7,7 @@ import {
   decodeValue,
   encodeListedName,
   encodePart,
+  encodePassingPart,
   encodeValue,
   isHashed,
   type Json,
@@ -211,8 +212,8 @@ class Redis implements RedisStore {
       checkCharges(charges)
       const tariffs = charges.map((charge) => this.#tariffs.of(charge))
       const { root, consumer } = this.#shard(partition)
-      const begin = `${root}b/${encodePart(partition)}/`
-      const keys = charges.map(({ name }) => begin + encodePart(name))
+      const begin = `${root}b/${encodePassingPart(partition)}/`
+      const keys = charges.map(({ name }) => begin + encodePassingPart(name))
       if (this.#closed) throw new StoreOutage('The Redis store is closed.')
       const now = ticks.now()
       consumer.decide({ charges, tariffs, keys, dueAt: now + this.deadlineMs, resolve, reject }, now)

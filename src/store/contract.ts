@@ -139,14 +139,21 @@ export function whenAnswered<T, R>(
  * @throws {RangeError} for a lone surrogate, which has no UTF-8.
  */
 export function encodePart(part: string): string {
-  const plain = part.length <= MAX_PLAIN_LENGTH ? encodePlain(part) : null
-  if (plain !== null) return plain
   if (!part.isWellFormed()) throw new RangeError('A store key holds a lone surrogate; keys are Unicode text.')
   const encoded = encodeURIComponent(part)
   return encoded.length <= MAX_PART_BYTES ? encoded : `${encoded.slice(0, 100)}%~${sha256Hex(part)}`
 }
 
-/** The same for most parts, at less cost: null where there is more to escape than colons. */
+/**
+ * The same at less cost, for a text that is not kept: what a part was cut out of (a header, an address) lives on with it.
+ *
+ * @throws {RangeError} as {@link encodePart}
+ */
+export function encodePassingPart(part: string): string {
+  return (part.length <= MAX_PLAIN_LENGTH ? encodePlain(part) : null) ?? encodePart(part)
+}
+
+/** Null where there is more to escape than colons. */
 function encodePlain(part: string): string | null {
   let encoded = ''
   let from = 0

@@ -83,7 +83,7 @@ async function clearAfter(answer: PromiseLike<Decision>, clear: () => void): Pro
 class Denials {
   readonly #clock: Clock
   readonly #maxEntries: number
-  /** By partition and by the names that were charged, the oldest first. */
+  /** By partition and by what was charged, the oldest first. */
   readonly #known = new Map<string, Map<string, Denial>>()
   #size = 0
   /** What was found last, as a flood asks for the same again and again. */
@@ -119,8 +119,8 @@ class Denials {
     if (this.#size === 0) return undefined
     const last = this.#last
     if (last !== null && last.partition === partition && isSame(last.denial.charges, charges)) return last.denial
-    const denial = this.#known.get(shortened(partition))?.get(namesOf(charges))
-    if (denial === undefined || !isSame(denial.charges, charges)) return undefined
+    const denial = this.#known.get(shortened(partition))?.get(keyOf(charges))
+    if (denial === undefined) return undefined
     this.#last = { partition, denial }
     return denial
   }
@@ -129,13 +129,15 @@ class Denials {
   note(partition: string, charges: readonly Charge[], decision: Decision, since: number): Decision {
     if (this.#size === 0 && decision.admitted === true) return decision
     const place = shortened(partition)
-    const names = namesOf(charges)
-    this.#drop(place, names)
+    const key = keyOf(charges)
+    this.#drop(place, key)
     if (decision.admitted === false && !this.#wasCleared(place, since)) {
       if (this.#size >= this.#maxEntries) this.#dropOldest()
       const found = this.#known.get(place) ?? new Map<string, Denial>()
       const at = this.#clock.now()
-      found.set(names, { at, charges, states: decision.states, checkedAt: at })
+      // Whoever asked may use the same objects for the next.
+      const kept = charges.map(({ name, rate, cost }) => ({ name, rate, cost }))
+      found.set(key, { at, charges: kept, states: decision.states, checkedAt: at })
       this.#known.set(place, found)
       this.#size++
     }
@@ -161,9 +163,9 @@ class Denials {
     return since < this.#forgottenBefore || (this.#cleared.get(place) ?? 0) > since
   }
 
-  #drop(place: string, names: string): void {
+  #drop(place: string, key: string): void {
     const found = this.#known.get(place)
-    if (found?.delete(names) !== true) return
+    if (found?.delete(key) !== true) return
     this.#last = null
     this.#size--
     if (found.size === 0) this.#known.delete(place)
@@ -175,15 +177,13 @@ class Denials {
   }
 }
 
-/** Under which charges are found: others may share it. */
-function namesOf(charges: readonly Charge[]): string {
-  if (charges.length === 1) return shortened(charges[0]!.name)
-  let names = ''
-  for (const { name } of charges) {
+function keyOf(charges: readonly Charge[]): string {
+  let key = ''
+  for (const { name, rate } of charges) {
     const part = shortened(name)
-    names += `${part.length}:${part}`
+    key += `${part.length}:${part}:${rate.quota}/${rate.periodUs}/${rate.burst};`
   }
-  return names
+  return key
 }
 
 /** Whether both are about the same buckets, whatever they take. */

@@ -4,7 +4,7 @@ import { Redis as IoRedis } from 'ioredis'
 import { describe, test } from 'vitest'
 import { type RedisCommand, type RedisStoreOptions, redisStore } from '../../adapters/redis/index.ts'
 import { type AtomicStore, type StoreNotice, StoreOutage } from '../../src/store/contract.ts'
-import { type Bucket, type Charge, decide, makeRate } from '../../src/store/gcra.ts'
+import { type Bucket, type Charge, type Decision, decide, makeRate } from '../../src/store/gcra.ts'
 import { connect } from './clients.ts'
 import { sayIfLeftOut } from './left-out.ts'
 import { hasRedis, startRedis } from './server.ts'
@@ -174,12 +174,81 @@ describe.runIf(hasRedis)('redis > redisStore()', () => {
     const two = [TEN, makeRate(1000, 60)].map((rate, i) => ({ name: 'nm'[i]!, rate, cost: 2 }))
     await store.consume('p', two)
     await store.consume('p', [{ name: 'n', rate: TEN, cost: 2 }])
+    await settled()
+    await store.consume('q', [{ name: 'n', rate: TEN, cost: 2 }])
     await redis.server.command('SCRIPT', 'FLUSH')
+    sent.length = 0
     assert.equal((await store.get(KEY))?.value, 1)
     assert.equal((await store.consume('p', [{ name: 'n', rate: TEN, cost: 4 }])).admitted, true)
     assert.equal((await store.consume('p', two)).admitted, true)
     assert.equal((await store.consume('p', [{ name: 'n', rate: TEN, cost: 1 }])).admitted, false)
-    assert.equal(sent.filter(([name]) => name === 'EVAL').length, 2)
+    assert.equal(sent.filter(([name]) => name === 'EVAL').length, 3)
+  })
+
+  test('the first decisions are made in the order that they came, though Redis does not know the scripts', async () => {
+    const one = [{ name: 'n', rate: makeRate(1, 86_400), cost: 1 }]
+    for (let i = 0; i < 10; i++) {
+      const { store } = open()
+      // The first asks for the epoch too.
+      await store.consume('other', one)
+      const both = await Promise.all([store.consume('p', one), store.consume('p', one)])
+      assert.deepEqual(
+        both.map(({ admitted }) => admitted),
+        [true, false],
+      )
+    }
+  })
+
+  test('a clock that throws fails its calls, and no later one', async () => {
+    let broken = false
+    const clock = {
+      now() {
+        if (broken) throw new Error('The clock broke.')
+        return START
+      },
+    }
+    const { store } = open({ clock })
+    const consume = async (): Promise<Decision> => store.consume('p', [{ name: 'n', rate: TEN, cost: 1 }])
+    await consume()
+    broken = true
+    for (let i = 0; i < 5; i++) {
+      const ended = await Promise.allSettled([consume(), consume(), consume()])
+      assert.deepEqual(
+        ended.map(({ status }) => status),
+        ['rejected', 'rejected', 'rejected'],
+      )
+    }
+    broken = false
+    assert.equal((await consume()).admitted, true)
+  })
+
+  test('a client whose promise throws at once fails its call once, and still at most two batches are under way', async () => {
+    let way: 'serves' | 'throws' | 'hangs' = 'serves'
+    let underWay = 0
+    const { store } = open({
+      deadlineMs: 200,
+      send(command, key) {
+        if (way === 'serves') return redis.client.send(command, key)
+        if (way === 'hangs') underWay++
+        const then = (): never => assert.fail('at once')
+        return way === 'hangs' ? new Promise(() => undefined) : ({ then } as unknown as Promise<unknown>)
+      },
+    })
+    const consume = async (): Promise<Decision> => store.consume('p', [{ name: 'n', rate: TEN, cost: 0 }])
+    for (let i = 0; i < 4; i++) {
+      await consume()
+      way = 'throws'
+      await assert.rejects(consume, StoreOutage)
+      way = 'serves'
+    }
+    await settled()
+    await consume()
+    way = 'hangs'
+    const hanging = Array.from({ length: 40 }, () => consume())
+    await Promise.resolve()
+    await Promise.resolve()
+    assert.ok(underWay <= 2, `${underWay} were under way`)
+    assert.ok((await Promise.allSettled(hanging)).every(({ status }) => status === 'rejected'))
   })
 
   test('at most 256 commands are under way, and 16,384 wait', async () => {
@@ -200,6 +269,7 @@ describe.runIf(hasRedis)('redis > redisStore()', () => {
       },
     })
     await store.get(KEY)
+    await settled()
     holds = true
     const calls = Array.from({ length: 256 + 16_384 + 10 }, (_, i) =>
       (async () => store.get({ partition: 'p', name: `${i}` }))().then(
@@ -252,7 +322,10 @@ describe.runIf(hasRedis)('redis > redisStore()', () => {
     test('a charge may count twice, which admits nobody', async () => {
       const { store, again } = twice()
       const charges = (cost: number): readonly Charge[] => [{ name: 'n', rate: makeRate(10, 86_400), cost }]
+      // The first asks for the epoch too, the second brings the script.
       await store.consume('p', charges(0))
+      await store.consume('p', charges(0))
+      await settled()
       again()
       assert.equal((await store.consume('p', charges(4))).states[0]!.remaining, 2)
     })
@@ -362,7 +435,7 @@ describe.runIf(hasRedis)('redis > redisStore()', () => {
     const healthy = new Set<string>()
     const { store } = open({
       cluster: true,
-      deadlineMs: 50,
+      deadlineMs: 150,
       send: (command, key) => {
         const tag = Number(/\{(\d+)\}/.exec(key)![1])
         if (tag % 3 === 0) return new Promise(() => undefined)

@@ -67,11 +67,13 @@ describe.runIf(hasRedis)('redis > the contract convicts', () => {
   ])('$slip, in the script of $name', async ({ words: [right, wrong], mark, runs }) => {
     let slipped = 0
     const send = (command: RedisCommand, key: string): PromiseLike<unknown> => {
-      const [name, verb, lua] = command
-      if (name !== 'SCRIPT' || !lua!.includes(mark)) return redis.client.send(command, key)
+      const [name, ...args] = command
+      const at = name === 'EVAL' ? 0 : name === 'SCRIPT' ? 1 : -1
+      const lua = args[at]
+      if (!lua?.includes(mark)) return redis.client.send(command, key)
       expect(lua).toContain(right)
-      slipped++
-      return redis.client.send([name, verb!, lua!.replace(right, wrong)], key)
+      if (name === 'SCRIPT') slipped++
+      return redis.client.send([name, ...args.with(at, lua.replace(right, wrong))], key)
     }
     const harness = mark === CONSUME.mark ? togetherWithAnother(redisHarness({ send })) : redisHarness({ send })
     const cases = casesFor(harness).filter(({ name }) => /random/.test(name))

@@ -183,6 +183,32 @@ export const denialsCases: readonly Case[] = [
       await consume('n', 1)
       assert.equal(asked(), 3)
     },
+    'other numbers or other charges of a name do not push a denial out': async () => {
+      const { asked, store, consume } = opened()
+      await consume('n', 10)
+      await consume('n', 5, 'q', FIVE)
+      const list: readonly Charge[] = ['x', 'y'].map((name) => ({ name, rate: FIVE, cost: 5 }))
+      await store.consume('p', list)
+      const looksAlike = `1:x:5/${FIVE.periodUs}/5;1:y`
+      await consume(looksAlike, 5, 'p', FIVE)
+      const before = asked()
+      for (let i = 0; i < 50; i++) {
+        assert.equal((await consume('n', 1)).admitted, false)
+        assert.equal((await consume('n', 5, 'p', FIVE)).admitted, false)
+        assert.equal((await store.consume('p', list)).admitted, false)
+        assert.equal((await consume(looksAlike, 5, 'p', FIVE)).admitted, false)
+      }
+      assert.equal(asked() - before, 4)
+    },
+    'charges that their maker changes afterwards refuse nobody else': async () => {
+      const { store } = opened()
+      const charge = { name: 'mallory', rate: FIVE, cost: 5 }
+      const charges = [charge]
+      for (let i = 0; i < 4; i++) await store.consume('p', charges)
+      charge.name = 'alice'
+      assert.equal((await store.consume('p', charges)).admitted, true)
+      assert.equal((await store.consume('p', [{ name: 'mallory', rate: FIVE, cost: 5 }])).admitted, false)
+    },
     'names the bound that is out of range': () => {
       for (const maxEntries of [0, 0.5, Number.NaN]) {
         assert.throws(() => rememberDenials(memoryStore(), { maxEntries }), {

@@ -6,10 +6,10 @@ import { decisions } from './decisions.ts'
 import { bytesPerKey, flood } from './held.ts'
 
 const MIB = 2 ** 20
-const [rounds, count, keys] = [6, 200_000, 1_000_000]
+const [rounds, count, fresh, keys] = [6, 200_000, 400_000, 1_000_000]
 
 const held = await bytesPerKey(keys)
 const floods = [flood(4_000_000, undefined), flood(keys, 8 * MIB)]
-const millionPerSecond = await decisions(rounds, count, keys)
-console.log(JSON.stringify({ rounds, keys, millionPerSecond, bytesPerKey: held, floods }))
+const millionPerSecond = await decisions(rounds, count, fresh)
+console.log(JSON.stringify({ rounds, fresh, keys, millionPerSecond, bytesPerKey: held, floods }))
 process.exit(0)

@@ -8,6 +8,8 @@ import type { LimiterName } from './limiters.ts'
 
 interface Results {
   readonly rounds: number
+  /** How many keys come new in one round. */
+  readonly fresh: number
   readonly keys: number
   readonly millionPerSecond: Readonly<Record<string, Decisions>>
   readonly bytesPerKey: Readonly<Record<LimiterName, number>>
@@ -53,7 +55,7 @@ function goalsOf({ keys, millionPerSecond, bytesPerKey }: Results): readonly Goa
 
 const PEERS = { hono: "hono-rate-limiter's MemoryStore", flexible: 'RateLimiterMemory' }
 
-function sectionOf({ rounds, keys, millionPerSecond, bytesPerKey, floods }: Results): string {
+function sectionOf({ rounds, fresh, keys, millionPerSecond, bytesPerKey, floods }: Results): string {
   const speeds = Object.entries(millionPerSecond).map(([load, found]) => {
     const { ours, hono, flexible, map } = found
     const each = [ours, hono, flexible, map].map((rates) => fixed(median(rates)))
@@ -66,7 +68,7 @@ function sectionOf({ rounds, keys, millionPerSecond, bytesPerKey, floods }: Resu
   )
   return `## Memory store
 
-Node, ${rounds} rounds. Peers are hono-rate-limiter's MemoryStore.increment and RateLimiterMemory.consume of rate-limiter-flexible, which gives a
+Node, ${rounds} rounds; new keys are ${fresh.toLocaleString('en')} a round. Peers are hono-rate-limiter's MemoryStore.increment and RateLimiterMemory.consume of rate-limiter-flexible, which gives a
 promise that is awaited; a Map's get and set is the floor. None of the three has a bound. Addresses as keys, all admitted; where the text is made anew it is
 as in a server, where each request brings its own: elsewhere a Map finds the hash that it left in the text, and a keyed hash cannot.
 

@@ -155,7 +155,10 @@ async function closing(kit: Kit, c: Context, rest: () => unknown, opening: Openi
     kit.base.formatProblem &&
     c.res.headers.get('content-type') === 'application/problem+json'
   ) {
+    const dropped = c.res
     replaceResponse(c, kit.refuse(c.error.refusal))
+    // An inner kit may wait for its end.
+    if (!dropped.bodyUsed && !dropped.body?.locked) dropped.body?.cancel().catch(() => undefined)
   }
   if (kit.principal) for (const rule of PRIVATE_ANSWER) kit.respond(rule)
   try {

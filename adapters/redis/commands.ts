@@ -121,8 +121,13 @@ export class Commands {
       const hash = this.#hashes.get(script.name)
       if (hash === undefined) {
         // Whole, as what comes behind it must not overtake it.
-        start(['EVAL', script.lua, count, ...keys, ...args], null, key, dueAt, now, asker)
-        load(script, key, dueAt)
+        start(['EVAL', script.lua, count, ...keys, ...args], null, key, dueAt, now, {
+          answered: (reply) => {
+            load(script, key, ticks.now() + this.#deadlineMs)
+            asker.answered(reply)
+          },
+          failed: (outage) => asker.failed(outage),
+        })
         return
       }
       start(['EVALSHA', hash, count, ...keys, ...args], script.lua, key, dueAt, now, asker)
@@ -170,13 +175,13 @@ export class Commands {
       else this.#fail(pending, outage, isAlive(outage))
       this.#leave(pending)
     }
-    // A client may throw at once.
     try {
       const reply = this.#send(pending.command, pending.key)
       if (!isPending(reply)) throw new TypeError('redisStore(): send must return the promise of a reply.')
       reply.then(answered, failed)
     } catch (error) {
-      failed(error)
+      // A client may throw at once, and again for each that waits: one after the other, not one inside the other.
+      Promise.reject(error).catch(failed)
     }
   }
 
@@ -250,6 +255,15 @@ export class Commands {
 
 /** Clients hang the whole command on their errors, and Redis repeats one that it does not know: values stay out of ours. */
 function outageOf(error: unknown): StoreOutage {
+  try {
+    return readOutage(error)
+  } catch {
+    // What cannot even be read.
+    return new StoreOutage('Redis could not answer.')
+  }
+}
+
+function readOutage(error: unknown): StoreOutage {
   const { name, message, code } = Object(error) as { name?: unknown; message?: unknown; code?: unknown }
   const text = String(message ?? error).split(', with args beginning with')[0]!
   const word = /^[A-Z]{3,}(?= )/.exec(text)?.[0] ?? (typeof code === 'string' ? code : null)

@@ -141,7 +141,12 @@ export function whenAnswered<T, R>(
 export function encodePart(part: string): string {
   if (!part.isWellFormed()) throw new RangeError('A store key holds a lone surrogate; keys are Unicode text.')
   const encoded = encodeURIComponent(part)
-  return encoded.length <= MAX_PART_BYTES ? encoded : `${encoded.slice(0, 100)}%~${sha256Hex(part)}`
+  return encoded.length <= MAX_PART_BYTES ? encoded : flat(`${encoded.slice(0, 100)}%~${sha256Hex(part)}`)
+}
+
+/** The same text in one piece: V8 keeps a slice as a piece of the whole, which lives on with it. */
+function flat(text: string): string {
+  return decodeURIComponent(encodeURIComponent(text))
 }
 
 /**

@@ -21,5 +21,6 @@ export function text(maxCharacters: number): z.ZodMiniString<string> {
 
 /** A bare check: `z.refine()` would bring a schema of its own kind into every app. */
 function wellFormed({ value, issues }: z.core.ParsePayload<string>): void {
-  if (!value.isWellFormed()) issues.push({ code: 'custom', input: value, message: 'Text must be well-formed Unicode.' })
+  if (!value.isWellFormed())
+    issues.push({ code: 'custom', input: value, message: 'Text must be well-formed Unicode.', continue: true })
 }

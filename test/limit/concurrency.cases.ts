@@ -6,12 +6,12 @@ import { digestApiKey } from '../../src/auth/key-format.ts'
 import { authenticate } from '../../src/auth/middleware.ts'
 import { type Clock, systemClock } from '../../src/clock.ts'
 import { type ConcurrencyOptions, concurrency } from '../../src/limit/concurrency-middleware.ts'
-import type { ProblemDetails } from '../../src/problem.ts'
-import type { SecurityOptions } from '../../src/security.ts'
+import { Problem, type ProblemDetails } from '../../src/problem.ts'
+import { type SecurityOptions, security } from '../../src/security.ts'
 import { type AtomicStore, StoreOutage } from '../../src/store/contract.ts'
 import { memoryStore } from '../../src/store/memory.ts'
 import { type Case, cases, waitingCases } from '../cases.ts'
-import { peer, quietly, StoppedClock, secured, storeOver, TEST_KEYS } from '../support/fixtures.ts'
+import { peer, quietly, StoppedClock, secured, storeOver, TEST_KEYS, TestPlatform } from '../support/fixtures.ts'
 
 const CLOCK = new StoppedClock()
 
@@ -62,6 +62,19 @@ function laterStore(clock: Clock): AtomicStore {
 
 export const concurrencyCases: readonly Case[] = [
   ...cases('LIM-5', {
+    'a refusal that an outer security() puts in another shape frees its slot': async () => {
+      const { app, store, clock } = secured({ formatProblem: ({ code }) => ({ error: code }) })
+      const inner = security({ platform: new TestPlatform(), store, clock, events: () => undefined })
+      app.get('/inner', inner, concurrency({ limit: 2, by: 'address', name: 'runs' }), () => {
+        throw new Problem({ code: 'internal', detail: 'Broken.' })
+      })
+      for (let i = 0; i < 5; i++) {
+        const answer = await app.request('/inner', {}, peer('203.0.113.9'))
+        assert.deepEqual([answer.status, await answer.json()], [500, { error: 'internal' }])
+        // Its body was cancelled, which the inner kit is told of in a while.
+        await new Promise((resolve) => setTimeout(resolve, 1))
+      }
+    },
     'of 100 requests at once exactly the limit run, and the others are told to come back': async () => {
       const gate = Promise.withResolvers<void>()
       const { ask, held, events, platform } = setUp(async (c) => {

@@ -251,6 +251,40 @@ describe.runIf(hasRedis)('redis > redisStore()', () => {
     assert.ok((await Promise.allSettled(hanging)).every(({ status }) => status === 'rejected'))
   })
 
+  test('a client that begins to throw fails each of thousands that wait once, and the process lives', async () => {
+    let way: 'serves' | 'hangs' | 'throws' = 'serves'
+    const release: (() => void)[] = []
+    const { store } = open({
+      send(command, key) {
+        if (way === 'throws') throw new Error('Not ready.')
+        return way === 'serves'
+          ? redis.client.send(command, key)
+          : new Promise((resolve) => release.push(() => resolve(null)))
+      },
+    })
+    await store.get(KEY)
+    await settled()
+    way = 'hangs'
+    const calls = Array.from({ length: 6_000 }, (_, i) => store.get({ ...KEY, name: `${i}` }))
+    const ended = Promise.allSettled(calls)
+    await settled()
+    way = 'throws'
+    for (const answer of release) answer()
+    assert.equal((await ended).filter(({ status }) => status === 'fulfilled').length, 256)
+  })
+
+  test('a store that was never served is tried five times before it rests', async () => {
+    let asked = 0
+    const { store } = open({
+      send: () => {
+        asked++
+        return Promise.reject(new Error('Away.'))
+      },
+    })
+    for (let i = 0; i < 8; i++) await assert.rejects(async () => store.get(KEY), StoreOutage)
+    assert.equal(asked, 5)
+  })
+
   test('at most 256 commands are under way, and 16,384 wait', async () => {
     let underWay = 0
     let most = 0

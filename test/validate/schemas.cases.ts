@@ -63,6 +63,9 @@ export const schemasCases: readonly Case[] = [
         error?.issues.map(({ code, path, message }) => [code, path, message]),
         [['custom', ['message'], 'Text must be well-formed Unicode.']],
       )
+      // What stands behind it is checked all the same.
+      const strict = z.object({ message: text(5).check(z.refine(() => false, 'Never.')) })
+      assert.equal(z.core.safeParse(strict, { message: 'a\ude00' }).error?.issues.length, 2)
     },
   }),
 ]

@@ -113,9 +113,6 @@ interface Written {
   readonly body: string
   readonly status: number
   readonly headers: Readonly<Record<string, string>>
-  readonly type: string
-  /** The headers without the type, in pairs. */
-  readonly others: readonly (readonly [string, string])[]
 }
 
 /**
@@ -124,11 +121,10 @@ interface Written {
  * @param setsHeaders whether headers are cheaper set on a Response than given to it
  */
 export function renderProblem(refusal: Refusal, format?: ProblemFormat, setsHeaders = false): Response {
-  const { body, status, headers, type, others } = format ? written(refusal, format) : standard(refusal)
+  const { body, status, headers } = format ? written(refusal, format) : standard(refusal)
   if (!setsHeaders) return new Response(body, { status, headers: { ...headers } })
   const response = new Response(body, { status })
-  response.headers.set('content-type', type)
-  for (const [name, value] of others) response.headers.set(name, value)
+  for (const name in headers) response.headers.set(name, headers[name]!)
   return response
 }
 
@@ -145,16 +141,12 @@ function standard(refusal: Refusal): Written {
 
 function written(refusal: Refusal, format?: ProblemFormat): Written {
   const details = problemDetails(refusal)
-  const type = format ? 'application/json' : 'application/problem+json'
-  const given = Object.entries(refusal.headers ?? {}).map(([name, value]) => [name.toLowerCase(), value] as const)
-  const others = { 'cache-control': 'no-store', ...Object.fromEntries(given) }
-  return {
-    body: JSON.stringify(format ? format(details) : details),
-    status: PROBLEMS[refusal.code].status,
-    headers: { 'content-type': type, ...others },
-    type,
-    others: Object.entries(others),
+  const headers: Record<string, string> = {
+    'content-type': format ? 'application/json' : 'application/problem+json',
+    'cache-control': 'no-store',
   }
+  for (const name in refusal.headers) headers[name.toLowerCase()] = refusal.headers[name]!
+  return { body: JSON.stringify(format ? format(details) : details), status: PROBLEMS[refusal.code].status, headers }
 }
 
 /**

@@ -96,16 +96,12 @@ export class Commands {
       now: number,
       asker: Asker,
     ): void => {
-      try {
-        this.#start({ command, key, dueAt, traffic, asker, lua, sentAt: null, isUnderWay: false }, now)
-      } catch (outage) {
-        asker.failed(outage)
-      }
+      this.#start({ command, key, dueAt, traffic, asker, lua, sentAt: null, isUnderWay: false }, now)
     }
     const call: Lane['call'] = (command, key, dueAt) =>
       new Promise((answered, failed) => start(command, null, key, dueAt, ticks.now(), { answered, failed }))
-    const load = ({ name, lua }: Script, key: string, dueAt: number): void => {
-      if (this.#loading.has(name)) return
+    const load = ({ name, lua }: Script, key: string): void => {
+      if (this.#hashes.has(name) || this.#loading.has(name)) return
       this.#loading.add(name)
       const answered = (hash: Reply): void => {
         this.#hashes.set(name, String(hash))
@@ -113,7 +109,8 @@ export class Commands {
       }
       // Who asks next tries again.
       const failed = (): void => void this.#loading.delete(name)
-      start(['SCRIPT', 'LOAD', lua], null, key, dueAt, ticks.now(), { answered, failed })
+      const now = ticks.now()
+      start(['SCRIPT', 'LOAD', lua], null, key, now + this.#deadlineMs, now, { answered, failed })
     }
     const ask: Lane['ask'] = (script, keys, args, dueAt, now, asker) => {
       const key = keys[0]!
@@ -123,7 +120,7 @@ export class Commands {
         // Whole, as what comes behind it must not overtake it.
         start(['EVAL', script.lua, count, ...keys, ...args], null, key, dueAt, now, {
           answered: (reply) => {
-            load(script, key, ticks.now() + this.#deadlineMs)
+            load(script, key)
             asker.answered(reply)
           },
           failed: (outage) => asker.failed(outage),
@@ -144,6 +141,15 @@ export class Commands {
   }
 
   #start(pending: Pending, now: number): void {
+    try {
+      this.#enter(pending, now)
+    } catch (outage) {
+      pending.asker.failed(outage)
+    }
+  }
+
+  /** @throws {StoreOutage} when there is no place for it. */
+  #enter(pending: Pending, now: number): void {
     const { traffic, dueAt } = pending
     if (this.#closed) throw new StoreOutage('The Redis store is closed.')
     traffic.breaker.enter()
@@ -190,11 +196,7 @@ export class Commands {
     if (!this.#pending.delete(pending)) return
     pending.traffic.breaker.succeeded()
     const command: RedisCommand = ['EVAL', lua, ...pending.command.slice(2)]
-    try {
-      this.#start({ ...pending, command, lua: null, sentAt: null, isUnderWay: false }, ticks.now())
-    } catch (outage) {
-      pending.asker.failed(outage)
-    }
+    this.#start({ ...pending, command, lua: null, sentAt: null, isUnderWay: false }, ticks.now())
   }
 
   #leave(pending: Pending): void {

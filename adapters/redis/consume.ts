@@ -126,17 +126,17 @@ export class Consumer {
   #askOne({ charges, tariffs, keys, dueAt, resolve, reject }: Call, now: number): void {
     const charge = charges[0]!
     const { adds, alone } = tariffs[0]!
-    const failed = (error: unknown): void => {
-      reject(error)
-      this.#ended()
-    }
     const answered = (reply: number | readonly Reply[]): void => {
       try {
         resolve(decisionOf(charge, reply))
-        this.#ended()
       } catch (outage) {
-        failed(outage)
+        reject(outage)
       }
+      this.#ended()
+    }
+    const failed = (error: unknown): void => {
+      reject(error)
+      this.#ended()
     }
     this.#epoch.ask({ script: CHARGE, keys, dueAt, args: (when) => [when, adds, alone], answered, failed }, now)
   }

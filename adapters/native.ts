@@ -1,13 +1,22 @@
 import { Buffer } from 'node:buffer'
-import { hash, timingSafeEqual } from 'node:crypto'
 import type { Platform } from '../src/platform.ts'
+
+type Crypto = typeof import('node:crypto')
+
+let crypto: Crypto | undefined
+
+/** Loaded by the first call: it takes Node longer than all of this package. */
+function loaded(): Crypto {
+  crypto ??= process.getBuiltinModule('node:crypto')
+  return crypto
+}
 
 /** The runtime's own synchronous hash and comparison, which Node, Bun and Deno all have. */
 export const nativeCrypto: Pick<Platform, 'sha256' | 'equal'> = {
-  sha256: (text) => hash('sha256', text, 'hex'),
+  sha256: (text) => loaded().hash('sha256', text, 'hex'),
   equal(a, b) {
     const left = Buffer.from(a, 'utf8')
     const right = Buffer.from(b, 'utf8')
-    return left.length === right.length && timingSafeEqual(left, right)
+    return left.length === right.length && loaded().timingSafeEqual(left, right)
   },
 }

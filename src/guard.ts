@@ -1,5 +1,6 @@
 import type { Env, MiddlewareHandler } from 'hono'
-import { type Layer, layerOf, middlewareOf, type Step, type StepAnswer } from './layer.ts'
+import type { Kit } from './kit.ts'
+import { type Context, type Layer, layerOf, middlewareOf, type Step, type StepAnswer } from './layer.ts'
 import { isPending } from './store/contract.ts'
 
 /** A middleware, whatever it puts on the context. */
@@ -34,20 +35,20 @@ export function guard<Layers extends readonly [AnyMiddleware, ...AnyMiddleware[]
   const made = layers.map(partOf)
   const steps = made.map(({ step }) => step)
   const { opening, isFirst } = made[0]!
-  const step: Step = (kit, c) => {
-    const from = (at: number): StepAnswer => {
-      for (let i = at; i < steps.length; i++) {
-        // A request that was answered meanwhile (a time-out stands before) goes no further.
-        if (i > 0 && kit.lifecycle.isAnswered) return undefined
-        const answer = steps[i]!(kit, c)
-        if (isPending(answer)) return answer.then((settled) => settled ?? from(i + 1))
-        if (answer) return answer
-      }
-      return undefined
-    }
-    return from(0)
-  }
+  const step: Step = (kit, c) => runFrom(0, steps, kit, c)
   return middlewareOf<EnvOfAll<Layers>>({ owner: 'guard()', step, opening, isFirst })
+}
+
+function runFrom(start: number, steps: readonly Step[], kit: Kit, c: Context): StepAnswer {
+  for (let i = start; i < steps.length; i++) {
+    // A request that was answered meanwhile (a time-out stands before) goes no further.
+    if (i > 0 && kit.lifecycle.isAnswered) return undefined
+    const answer = steps[i]!(kit, c)
+    if (answer === undefined) continue
+    if (!isPending(answer)) return answer
+    return answer.then((settled) => settled ?? runFrom(i + 1, steps, kit, c))
+  }
+  return undefined
 }
 
 function partOf(middleware: AnyMiddleware, at: number): Layer {

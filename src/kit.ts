@@ -163,7 +163,8 @@ export class Kit implements Exchange {
   readonly #c: Context
   readonly #outer: Kit | undefined
   readonly #request: Request
-  readonly #headers: HeaderRule[] = []
+  readonly #requestHeaders: Headers
+  readonly #headerRules: HeaderRule[]
   readonly #limits: LimitState[] = []
   readonly #policyItems: PolicyItem[] = []
   readonly #findAddress: ((c: Context) => Address) | undefined
@@ -183,8 +184,11 @@ export class Kit implements Exchange {
     this.method = c.req.method
     this.path = c.req.path
     this.principal = outer?.principal ?? null
-    this.#request = c.req.raw
+    const { raw } = c.req
+    this.#request = raw
+    this.#requestHeaders = raw.headers
     this.#findAddress = findAddress
+    this.#headerRules = base.headerRules.slice()
     if (outer) for (const rule of base.headerRules) outer.respond(rule)
   }
 
@@ -194,14 +198,14 @@ export class Kit implements Exchange {
     return this.#lifecycle
   }
 
-  /** What this request has done to the headers of its answer, after the rules of {@link base}. */
+  /** What is done to the headers of the answer. */
   get headerRules(): readonly HeaderRule[] {
-    return this.#headers
+    return this.#headerRules
   }
 
   /** Has a header written when the response leaves. */
   respond(rule: HeaderRule): void {
-    this.#headers.push(rule)
+    this.#headerRules.push(rule)
     // The outer kit writes last: what stands nearer to the handler must be its last word.
     this.#outer?.respond(rule)
   }
@@ -249,7 +253,7 @@ export class Kit implements Exchange {
   }
 
   header(name: string): string | null {
-    return this.#request.headers.get(name)
+    return this.#requestHeaders.get(name)
   }
 
   /** Who the client is on the network, found out once: ask early, as a runtime forgets the peer of a broken connection. */
@@ -292,7 +296,7 @@ export class Kit implements Exchange {
 
   /** The names of the request's headers, lower case. */
   headerNames(): readonly string[] {
-    return [...this.#request.headers.keys()]
+    return [...this.#requestHeaders.keys()]
   }
 
   /** Records that something happened. */

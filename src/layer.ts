@@ -1,5 +1,5 @@
 import type { Context, Env, MiddlewareHandler, Next } from 'hono'
-import { applyRules, type HeaderRule, type HeaderTable } from './header-rules.ts'
+import { applyRules, type HeaderRule } from './header-rules.ts'
 import { type EventInput, Kit, KitBase, type KitOptions, requireAtomic, SetupError } from './kit.ts'
 import { Problem } from './problem.ts'
 import { isPending } from './store/contract.ts'
@@ -65,7 +65,7 @@ export function middlewareOf<E extends Env>(made: Layer): MiddlewareHandler<E> {
     if (!opening) throw missingKit(owner)
     const opened = opening.open(c)
     c.set('security', opened)
-    return closing(opened, c, () => goThrough(step, opened, c, next), opening)
+    return closing(opened, c, next, made, opening)
   }
   // Hono awaits whatever a middleware returns; its type wants a promise, which the quick path does without.
   const middleware = handler as MiddlewareHandler<E>
@@ -90,12 +90,18 @@ function goThrough(step: Step, kit: Kit, c: Context, next: Next): unknown {
   } catch (error) {
     throw kit.fault(error)
   }
-  // A request that was answered meanwhile (a time-out stands before) goes no further: nobody would count its work.
-  const goOn = (response: Response | undefined): unknown => response ?? (kit.lifecycle.isAnswered ? undefined : next())
-  if (!isPending(answer)) return goOn(answer)
-  return answer.then(goOn, (error: unknown): never => {
-    throw kit.fault(error)
-  })
+  if (!isPending(answer)) return goOn(answer, kit, next)
+  return answer.then(
+    (settled) => goOn(settled, kit, next),
+    (error: unknown): never => {
+      throw kit.fault(error)
+    },
+  )
+}
+
+/** A request that was answered meanwhile (a time-out stands before) goes no further: nobody would count its work. */
+function goOn(answer: Response | undefined, kit: Kit, next: Next): unknown {
+  return answer ?? (kit.lifecycle.isAnswered ? undefined : next())
 }
 
 /** The kit of a request. @throws {SetupError} when no layer stands before. */
@@ -135,14 +141,25 @@ export function emit(c: Context, event: EventInput): void {
  * Runs the rest of a request, then closes its kit: whatever was answered or thrown, the headers are written and the
  * events handed on.
  */
-async function closing(kit: Kit, c: Context, rest: () => unknown, opening: Opening): Promise<Response | undefined> {
+async function closing(
+  kit: Kit,
+  c: Context,
+  next: Next,
+  { step }: Layer,
+  opening: Opening,
+): Promise<Response | undefined> {
   try {
-    const answer = await rest()
-    if (opening.mend && (c.error || (c.finalized && c.res.status === 404))) await opening.mend(kit, c)
-    if (isResponse(answer) && !c.finalized) c.res = answer
-    if (!c.finalized || !isResponse(c.res)) {
-      replaceResponse(c, kit.refuse({ code: 'internal', detail: 'The handler gave no response.' }))
+    const answer = await goThrough(step, kit, c, next)
+    let status = c.finalized ? statusOf(c.res) : null
+    if (opening.mend && (c.error || status === 404)) {
+      await opening.mend(kit, c)
+      status = c.finalized ? statusOf(c.res) : null
     }
+    if (status === null) {
+      status = statusOf(answer)
+      if (status > 0) c.res = answer as Response
+    }
+    if (status === 0) replaceResponse(c, kit.refuse({ code: 'internal', detail: 'The handler gave no response.' }))
   } catch (error) {
     // Hono catches an Error where it is thrown; what comes here is a step's own fault, or no Error at all.
     const problem = kit.fault(error)
@@ -161,14 +178,15 @@ async function closing(kit: Kit, c: Context, rest: () => unknown, opening: Openi
     if (!dropped.bodyUsed && !dropped.body?.locked) dropped.body?.cancel().catch(() => undefined)
   }
   if (kit.principal) for (const rule of PRIVATE_ANSWER) kit.respond(rule)
+  let status = 500
   try {
-    writeHeaders(c, kit)
+    status = writeHeaders(c, kit)
   } catch (error) {
     // Such as a fetched response whose body was read already: it cannot be copied, nor sent.
     replaceResponse(c, kit.refuse(kit.fault(error).refusal))
     writeHeaders(c, kit)
   } finally {
-    kit.lifecycle.answered(c.res.status >= 500)
+    kit.lifecycle.answered(status >= 500)
     // Started before the answer leaves, so that a synchronous store holds the events by then; awaited by nobody.
     kit.handOn()
   }
@@ -186,32 +204,44 @@ export function replaceResponse(c: Context, response: Response): void {
  * `Response.error()`, whose status is 0, is none.
  */
 export function isResponse(value: unknown): value is Response {
-  if (typeof value !== 'object' || value === null) return false
-  const { status } = value as Response
-  return typeof status === 'number' && status > 0 && 'headers' in value
+  return statusOf(value) > 0
 }
 
-/** Writes what the layers gave to the headers of the answer. */
-export function writeHeaders(c: Context, kit: Kit): void {
-  if (c.res.status === 101) return
-  const filled = kit.base.platform.withHeaders?.(c.res, (table) => applyAll(table, kit))
+/** The status of a Response that can be sent, 0 for what is none. On Workers each look at one costs a call. */
+function statusOf(value: unknown): number {
+  if (typeof value !== 'object' || value === null) return 0
+  const { status } = value as Response
+  return typeof status === 'number' && status > 0 && 'headers' in value ? status : 0
+}
+
+/** Writes what the layers gave to the headers of the answer, and gives its status. */
+export function writeHeaders(c: Context, kit: Kit): number {
+  const { res } = c
+  const { status } = res
+  if (status === 101) return status
+  const { platform } = kit.base
+  const filled = platform.withHeaders?.(res, (table) => applyRules(table, kit.headerRules))
   if (filled) {
     replaceResponse(c, filled)
-    return
+    return status
   }
   try {
-    applyAll(c.res.headers, kit)
+    const table = platform.headerTable?.(res)
+    if (table) applyRules(table, kit.headerRules)
+    else applyRules(res.headers, kit.headerRules, hasTypeAlone(res.headers))
   } catch (error) {
     if (!(error instanceof TypeError)) throw error
     // A fetched or redirecting response has immutable headers: copy it once.
-    replaceResponse(c, new Response(c.res.body, c.res))
-    applyAll(c.res.headers, kit)
+    replaceResponse(c, new Response(res.body, res))
+    applyRules(c.res.headers, kit.headerRules)
   }
+  return status
 }
 
-function applyAll(table: HeaderTable, kit: Kit): void {
-  applyRules(table, kit.base.headerRules)
-  applyRules(table, kit.headerRules)
+/** Whether there is at most a `Content-Type`, as in most answers: to find that out costs less than to ask for some others. */
+function hasTypeAlone(headers: Headers): boolean {
+  for (const name of headers.keys()) if (name !== 'content-type') return false
+  return true
 }
 
 /** No Problem: without a kit there is nowhere to record it, and Hono's own handler shows a plain error to the developer. */

@@ -23,6 +23,8 @@ export interface Platform {
    * out where the runtime has no such way.
    */
   withHeaders?(response: Response, fill: (table: HeaderTable) => void): Response | null
+  /** A way to the headers of a response that is cheaper than its own; null where there is none. Left out where there never is. */
+  headerTable?(response: Response): HeaderTable | null
   /**
    * Whether this request came off the runtime's own HTTP parser, which holds a body to the length that it declares: then it may
    * be read at once, which is cheaper than piece by piece. Left out where that cannot be told.

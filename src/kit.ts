@@ -78,6 +78,7 @@ export interface PolicyItem {
   readonly name: string
   /** The parameter that names the share; '' for none. */
   readonly share: string
+  readonly quota: string
 }
 
 /** What events say of the caller. */

@@ -12,7 +12,7 @@ import {
 import { CORS_RULES, type Cors, type CorsOptions, makeCors } from './http/cors.ts'
 import { type HeaderOptions, securityHeaders } from './http/headers.ts'
 import { hostTest } from './http/hosts.ts'
-import { pathFault, rawPath } from './http/path.ts'
+import { urlFault } from './http/path.ts'
 import { Kit, KitBase, type KitEnv, type KitOptions } from './kit.ts'
 import { isResponse, middlewareOf, replaceResponse, type Step } from './layer.ts'
 import type { Platform } from './platform.ts'
@@ -102,9 +102,7 @@ function refuse(kit: Kit, guarded: Guarded): Response {
 
 /** Refuses a path with two readings (each is a way around a guard) and an authority that is not this app's. */
 function guardTarget(kit: Kit, allowsHost: ((authority: string) => boolean) | null): Guarded | null {
-  const { url } = kit
-  // HTTP/1.0 without Host leaves Bun's URL without one, and the path would be read as it.
-  const fault = /^https?:\/\/[^/?#]/.test(url) ? pathFault(rawPath(url)) : 'no_authority'
+  const fault = urlFault(kit.url)
   if (fault) {
     const detail =
       'The path must be in canonical form: no empty or dot segments, no encoded slashes, no needless or double encoding.'

@@ -91,20 +91,22 @@ interface KnownKey {
 
 function lookUp(exchange: Exchange, known: ReadonlyMap<string, KnownKey>, kept: Recent<Accepted> | null): Outcome {
   const authorization = exchange.header('authorization')
-  const bearer = bearerToken(authorization)
   const apiKey = exchange.header('x-api-key')
+  // No header holds a line break, so what was sent in one is never taken for what was sent in the other.
+  const sent = apiKey === null ? authorization : authorization === null ? `\n${apiKey}` : null
+  const seen = sent === null ? undefined : kept?.get(sent)
+  if (seen) return seen
+  const bearer = bearerToken(authorization)
   if (bearer.kind === 'absent' && apiKey === null) return null
   if (authorization !== null && apiKey !== null) return { refused: 'ambiguous', reason: 'two_headers' }
   if (bearer.kind === 'malformed') return { refused: 'invalid', reason: 'malformed' }
   const key = bearer.kind === 'token' ? bearer.token : apiKey!
   if (key === '' || key.length > MAX_KEY_LENGTH) return { refused: 'invalid', reason: 'malformed' }
-  const seen = kept?.get(key)
-  if (seen) return seen
   const digest = exchange.sha256(key)
   const found = known.get(digest)
   // This look-up is by a digest, which tells an attacker nothing of the key; the comparison holds that in any engine's Map.
   if (found && exchange.equal(digest, found.digest)) {
-    kept?.set(key, found.accepted)
+    if (sent !== null) kept?.set(sent, found.accepted)
     return found.accepted
   }
   return { refused: 'invalid', reason: checkApiKey(key) === 'mistyped' ? 'checksum' : 'unknown_key' }

@@ -1,8 +1,19 @@
 // Unreserved characters (RFC 3986 section 2.3) need no encoding; encoded, they only serve to slip past a match.
 const UNRESERVED = /[A-Za-z0-9._~-]/
-/** Segments of unreserved characters that begin with no dot: what most paths are. */
-const PLAIN = /^\/(?:[\w~-][\w.~-]*\/)*(?:[\w~-][\w.~-]*)?$/
+/** What most URLs are: an authority, and a path whose segments are of unreserved characters and begin with no dot. */
+const PLAIN_URL = /^https?:\/\/[\w.:[\]-]+(?:\/[\w~-][\w.~-]*)*\/?(?:\?|$)/
+const WITH_AUTHORITY = /^https?:\/\/[^/?#]/
 const CONTROL_OR_BACKSLASH = /[\u0000-\u0020\u007f\\]/
+
+/**
+ * Why the URL of a request is not taken, or null where it is: it names no authority, or its path is not canonical, as
+ * {@link pathFault} tells.
+ */
+export function urlFault(url: string): string | null {
+  if (PLAIN_URL.test(url)) return null
+  // HTTP/1.0 without Host leaves Bun's URL without one, and the path would be read as it.
+  return WITH_AUTHORITY.test(url) ? pathFault(rawPath(url)) : 'no_authority'
+}
 
 /**
  * Why a raw request path is not canonical, or null when it is. Two spellings of one path are how a guard and a router come
@@ -13,7 +24,6 @@ const CONTROL_OR_BACKSLASH = /[\u0000-\u0020\u007f\\]/
  * @param path the raw path, before any decoding, without query
  */
 export function pathFault(path: string): string | null {
-  if (PLAIN.test(path)) return null
   if (path.charCodeAt(0) !== 47) return 'not_absolute'
   if (path.includes('//')) return 'empty_segment'
   if (CONTROL_OR_BACKSLASH.test(path)) return 'control_or_backslash'

@@ -5,7 +5,8 @@ import type { LimitState, PolicyItem } from '../kit.ts'
 export function policyItem(limit: Pick<LimitState, 'policy' | 'quota' | 'periodSeconds' | 'partitionKey'>): PolicyItem {
   const name = quotedString(limit.policy)
   const share = limit.partitionKey === null ? '' : `;pk=:${limit.partitionKey}:`
-  return { whole: `${name};q=${limit.quota};w=${Math.ceil(limit.periodSeconds)}${share}`, name, share }
+  const quota = String(limit.quota)
+  return { whole: `${name};q=${quota};w=${Math.ceil(limit.periodSeconds)}${share}`, name, share, quota }
 }
 
 /**
@@ -21,6 +22,7 @@ export function limitFields(
 ): readonly (readonly [string, string])[] {
   let tightest: LimitState | null = null
   // Texts of its numbers, which are told twice: to make one costs more than to pass it on.
+  let limit = ''
   let remaining = ''
   let reset = ''
   let policies = ''
@@ -28,7 +30,7 @@ export function limitFields(
   for (let i = 0; i < decided.length; i++) {
     const one = decided[i]!
     if (one.isDryRun) continue
-    const { whole, name, share } = items[i]!
+    const { whole, name, share, quota } = items[i]!
     const left = String(one.remaining)
     const untilWhole = String(seconds(one.resetAfterMs))
     const state = `${name};r=${left};t=${untilWhole}${share}`
@@ -36,6 +38,7 @@ export function limitFields(
     states = tightest === null ? state : `${states}, ${state}`
     if (tightest !== null && one.remaining >= tightest.remaining) continue
     tightest = one
+    limit = quota
     remaining = left
     reset = untilWhole
   }
@@ -43,7 +46,7 @@ export function limitFields(
   return [
     ['ratelimit-policy', policies],
     ['ratelimit', states],
-    ['x-ratelimit-limit', String(tightest.quota)],
+    ['x-ratelimit-limit', limit],
     ['x-ratelimit-remaining', remaining],
     ['x-ratelimit-reset', reset],
   ]

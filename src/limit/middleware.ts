@@ -12,7 +12,7 @@ import { type Counted, type LimitPeek, peekLimits, resetLimits } from './peek.ts
 import { type Cost, makePolicies, type Policy, type QuotaOptions } from './quota.ts'
 import { Refusals } from './refusals.ts'
 import { notePassed, noteReservation, Reservation } from './reservation.ts'
-import { Shares } from './shares.ts'
+import { shareOf } from './shares.ts'
 import { bucketOf, checkIpv6Prefix, subjectOf } from './subject.ts'
 import { checkTier, passesTier } from './tier.ts'
 
@@ -88,7 +88,6 @@ export function rateLimit(options: RateLimitOptions): RateLimiter {
   if (firstTier !== undefined) checkTier(firstTier)
   const policiesOf = readQuotas(options)
   const storeOf = (kit: Kit) => limiterStore(kit.store('rateLimit()', options.store), kit.base.clock)
-  const shares = new Shares()
   const refusals = new Refusals()
   let standIn: RememberingStore | null = null
 
@@ -109,7 +108,7 @@ export function rateLimit(options: RateLimitOptions): RateLimiter {
     const { clock } = kit.base
     const sinceMs = policies.some(({ isReserved }) => isReserved) ? clock.now() : 0
     const settleWith = (used: RememberingStore, verdict: Verdict): Response | undefined =>
-      answer(kit, c, { policies, charges, verdict, store: used, sinceMs, dryRun, shares, refusals })
+      answer(kit, c, { policies, charges, verdict, store: used, sinceMs, dryRun, refusals })
     let verdict: Awaitable<Verdict>
     try {
       verdict = chargeAll(store, clock, charges)
@@ -226,12 +225,11 @@ interface Decided {
   /** When what was reserved was charged; 0 where nothing was. */
   readonly sinceMs: number
   readonly dryRun: boolean
-  readonly shares: Shares
   readonly refusals: Refusals
 }
 
 function answer(kit: Kit, c: Context, decided: Decided): Response | undefined {
-  const { policies, charges, verdict, dryRun, shares, refusals } = decided
+  const { policies, charges, verdict, dryRun, refusals } = decided
   let waitMs = 0
   const violated: string[] = []
   for (let i = 0; i < policies.length; i++) {
@@ -239,7 +237,7 @@ function answer(kit: Kit, c: Context, decided: Decided): Response | undefined {
     if (!state) continue
     const { name: policy, quota, periodSeconds } = policies[i]!
     const { remaining, resetAfterMs, retryAfterMs } = state
-    const { partitionKey, item } = shares.of(kit, policies[i]!, charges[i]!)
+    const { partitionKey, item } = shareOf(kit, policies[i]!, charges[i]!)
     const isDryRun = dryRun
     const limit = { policy, quota, periodSeconds, remaining, resetAfterMs, retryAfterMs, partitionKey, isDryRun }
     kit.addLimit(limit, item)

@@ -1,7 +1,9 @@
 import type { Context } from '../layer.ts'
 import type { Awaitable } from '../store/contract.ts'
+import { Recent } from '../recent.ts'
 import { makeRate, type Rate } from '../store/gcra.ts'
 import { checkName } from './name.ts'
+import type { Share } from './shares.ts'
 import { type CountedBy, checkCountedBy } from './subject.ts'
 
 /** Units that a request takes: a number, or a function of the request. Whole, 0 or more; anything else is a fault (500). */
@@ -45,7 +47,12 @@ export interface Policy {
   readonly isReserved: boolean
   /** What its buckets' names begin with. */
   readonly bucket: string
+  /** What clients are told of those that were counted last. */
+  readonly shares: Recent<Share>
 }
+
+/** Of a share some 400 bytes are held. */
+const SHARES_KNOWN = 1_000
 
 /** @throws {RangeError} or TypeError naming the setting that is wrong. */
 export function makePolicy(options: QuotaOptions, dryRun = false): Policy {
@@ -69,6 +76,7 @@ export function makePolicy(options: QuotaOptions, dryRun = false): Policy {
     cost: checkCost(reserve === undefined ? 'cost' : 'reserve', reserve ?? cost ?? 1, burst),
     isReserved: reserve !== undefined,
     // The numbers are part of the name: another rate over the same bucket would read its state wrongly, or empty it.
+    shares: new Recent(SHARES_KNOWN),
     bucket: `${dryRun ? 'dry' : 'limit'}:${name}:${rate.quota}/${rate.periodUs}us/${rate.burst}`,
   }
 }

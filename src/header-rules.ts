@@ -9,6 +9,9 @@ export type HeaderRule = readonly [
   how?: 'default' | 'append' | 'remove' | 'unless-private',
 ]
 
+/** Rules that belong together. */
+export type HeaderRules = readonly HeaderRule[]
+
 /** The headers of an answer, however a runtime holds them; names are lower case. `Headers` is one. */
 export interface HeaderTable {
   get(name: string): string | null
@@ -22,28 +25,39 @@ const PRIVATE = /(?:^|[\s,])(?:no-store|private)(?:$|[\s,])/i
 /**
  * Applies rules in their order: a later one has the last word.
  *
+ * @param groups rules in groups, as they were given
  * @param holdsNone whether the table holds none of the headers that the rules name: then it need not be asked
  */
-export function applyRules(table: HeaderTable, rules: readonly HeaderRule[], holdsNone = false): void {
-  for (let i = 0; i < rules.length; i++) {
-    const rule = rules[i]!
-    const name = rule[0]
-    const value = rule[1]
-    const how = rule[2]
-    if (how === undefined) table.set(name, value)
-    else if (holdsNone && !isNamed(rules, i, name)) {
-      if (how !== 'remove') table.set(name, value)
-    } else if (how === 'remove') table.delete(name)
-    else if (how === 'append') appendToken(table, name, value)
-    else if (how === 'default') {
-      if (!table.has(name)) table.set(name, value)
-    } else if (!PRIVATE.test(table.get(name) ?? '')) table.set(name, value)
+export function applyRules(table: HeaderTable, groups: readonly HeaderRules[], holdsNone = false): void {
+  for (let g = 0; g < groups.length; g++) {
+    const rules = groups[g]!
+    for (let i = 0; i < rules.length; i++) {
+      const rule = rules[i]!
+      const how = rule[2]
+      if (how === undefined) table.set(rule[0], rule[1])
+      else if (holdsNone && !isNamedBefore(groups, g, i)) {
+        if (how !== 'remove') table.set(rule[0], rule[1])
+      } else apply(table, rule)
+    }
   }
 }
 
-/** Whether one of the first rules is about this header. */
-function isNamed(rules: readonly HeaderRule[], before: number, name: string): boolean {
-  for (let i = 0; i < before; i++) if (rules[i]![0] === name) return true
+function apply(table: HeaderTable, [name, value, how]: HeaderRule): void {
+  if (how === 'remove') table.delete(name)
+  else if (how === 'append') appendToken(table, name, value)
+  else if (how === 'default') {
+    if (!table.has(name)) table.set(name, value)
+  } else if (!PRIVATE.test(table.get(name) ?? '')) table.set(name, value)
+}
+
+/** Whether a rule before this one is about the same header. */
+function isNamedBefore(groups: readonly HeaderRules[], group: number, at: number): boolean {
+  const name = groups[group]![at]![0]
+  for (let g = 0; g <= group; g++) {
+    const rules = groups[g]!
+    const end = g === group ? at : rules.length
+    for (let i = 0; i < end; i++) if (rules[i]![0] === name) return true
+  }
   return false
 }
 

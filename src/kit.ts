@@ -13,7 +13,7 @@ import {
 } from './event.ts'
 import type { Exchange } from './exchange.ts'
 import { AuthorityReader } from './fields.ts'
-import type { HeaderRule } from './header-rules.ts'
+import type { HeaderRules } from './header-rules.ts'
 import { Lifecycle } from './lifecycle.ts'
 import type { Platform } from './platform.ts'
 import type { Principal } from './principal.ts'
@@ -103,11 +103,11 @@ export class KitBase {
   /** Reads the authority of requests. */
   readonly authorities: AuthorityReader = new AuthorityReader()
   /** What is done to the headers of every answer. */
-  readonly headerRules: readonly HeaderRule[]
+  readonly headerRules: HeaderRules
   readonly #watched = new WeakSet<AtomicStore>()
 
   /** @throws {TypeError} naming the option that is missing or wrong, and the mend. */
-  constructor(owner: string, options: KitOptions, headerRules: readonly HeaderRule[] = []) {
+  constructor(owner: string, options: KitOptions, headerRules: HeaderRules = []) {
     const { platform, store, mode = 'production', clock = systemClock, events, formatProblem } = options
     if (!platform) {
       throw new TypeError(
@@ -165,7 +165,7 @@ export class Kit implements Exchange {
   readonly #outer: Kit | undefined
   readonly #request: Request
   readonly #requestHeaders: Headers
-  readonly #headerRules: HeaderRule[]
+  readonly #headerRules: HeaderRules[]
   readonly #limits: LimitState[] = []
   readonly #policyItems: PolicyItem[] = []
   readonly #findAddress: ((c: Context) => Address) | undefined
@@ -189,8 +189,8 @@ export class Kit implements Exchange {
     this.#request = raw
     this.#requestHeaders = raw.headers
     this.#findAddress = findAddress
-    this.#headerRules = base.headerRules.slice()
-    if (outer) for (const rule of base.headerRules) outer.respond(rule)
+    this.#headerRules = [base.headerRules]
+    outer?.respond(base.headerRules)
   }
 
   /** How the request goes on behind a layer that let it through. */
@@ -200,15 +200,15 @@ export class Kit implements Exchange {
   }
 
   /** What is done to the headers of the answer. */
-  get headerRules(): readonly HeaderRule[] {
+  get headerRules(): readonly HeaderRules[] {
     return this.#headerRules
   }
 
-  /** Has a header written when the response leaves. */
-  respond(rule: HeaderRule): void {
-    this.#headerRules.push(rule)
+  /** Has headers written when the response leaves. */
+  respond(rules: HeaderRules): void {
+    this.#headerRules.push(rules)
     // The outer kit writes last: what stands nearer to the handler must be its last word.
-    this.#outer?.respond(rule)
+    this.#outer?.respond(rules)
   }
 
   /** What the limiters before the handler decided, in their order. */

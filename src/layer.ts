@@ -1,5 +1,5 @@
 import type { Context, Env, MiddlewareHandler, Next } from 'hono'
-import { applyRules, type HeaderRule } from './header-rules.ts'
+import { applyRules, type HeaderRules } from './header-rules.ts'
 import { type EventInput, Kit, KitBase, type KitOptions, requireAtomic, SetupError } from './kit.ts'
 import { Problem } from './problem.ts'
 import { isPending } from './store/contract.ts'
@@ -8,7 +8,7 @@ import { isPending } from './store/contract.ts'
 export type { Context } from 'hono'
 
 /** What an authenticated caller is told is for nobody else, whatever a handler or a server that it proxies says. */
-const PRIVATE_ANSWER: readonly HeaderRule[] = [
+const PRIVATE_ANSWER: HeaderRules = [
   ['cdn-cache-control', '', 'remove'],
   ['surrogate-control', '', 'remove'],
   ['cache-control', 'no-store', 'unless-private'],
@@ -177,7 +177,7 @@ async function closing(
     // An inner kit may wait for its end.
     if (!dropped.bodyUsed && !dropped.body?.locked) dropped.body?.cancel().catch(() => undefined)
   }
-  if (kit.principal) for (const rule of PRIVATE_ANSWER) kit.respond(rule)
+  if (kit.principal) kit.respond(PRIVATE_ANSWER)
   let status = 500
   try {
     status = writeHeaders(c, kit)

@@ -120,10 +120,10 @@ function guardTarget(kit: Kit, allowsHost: ((authority: string) => boolean) | nu
 
 /** Lets an allowed origin read the answer, whatever it will be. */
 function makeReadable(kit: Kit, cors: Cors): void {
-  for (const rule of CORS_RULES) kit.respond(rule)
+  kit.respond(CORS_RULES)
   const origin = kit.header('origin')
   if (origin === null || !cors.allows(origin)) return
-  for (const rule of cors.answerHeaders(origin)) kit.respond(rule)
+  kit.respond(cors.answerHeaders(origin))
 }
 
 function answerPreflight(kit: Kit, cors: Cors): Response | undefined {

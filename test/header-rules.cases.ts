@@ -2,18 +2,25 @@ import assert from 'node:assert/strict'
 import { applyRules, type HeaderRule } from '../src/header-rules.ts'
 import { type Case, cases } from './cases.ts'
 
-function after(
-  before: Record<string, string>,
-  ...rules: readonly (readonly [string, HeaderRule[2] | 'set', string?])[]
-) {
-  const headers = new Headers(before)
-  applyRules(
-    headers,
-    rules.map(
-      ([name, how, value = 'ours']): HeaderRule => (how === 'set' || !how ? [name, value] : [name, value, how]),
-    ),
+type Told = readonly [string, HeaderRule[2] | 'set', string?]
+
+/** What a table holds after rules; one that holds nothing of theirs is told so, too, and must come out the same. */
+function after(before: Record<string, string>, ...told: readonly Told[]) {
+  const rules = told.map(
+    ([name, how, value = 'ours']): HeaderRule => (how === 'set' || !how ? [name, value] : [name, value, how]),
   )
-  return Object.fromEntries(headers)
+  const headers = new Headers(before)
+  applyRules(headers, [rules])
+  const result = Object.fromEntries(headers)
+  if (rules.every(([name]) => before[name] === undefined)) {
+    const parted = rules.map((rule) => [rule])
+    for (const groups of [[rules], parted]) {
+      const unasked = new Headers(before)
+      applyRules(unasked, groups, true)
+      assert.deepEqual(Object.fromEntries(unasked), result)
+    }
+  }
+  return result
 }
 
 export const headerRulesCases: readonly Case[] = cases('applyRules()', {
@@ -37,5 +44,8 @@ export const headerRulesCases: readonly Case[] = cases('applyRules()', {
   'a later rule has the last word': () => {
     assert.deepEqual(after({ a: 'theirs' }, ['a', 'remove'], ['a', 'set', 'last']), { a: 'last' })
     assert.deepEqual(after({}, ['a', 'set'], ['a', 'remove']), {})
+    assert.deepEqual(after({}, ['a', 'remove'], ['a', 'append', 'b'], ['a', 'append', 'c']), { a: 'b, c' })
+    assert.deepEqual(after({}, ['a', 'append', 'b'], ['a', 'remove'], ['a', 'append', 'b']), { a: 'b' })
+    assert.deepEqual(after({}, ['a', 'set', 'private'], ['a', 'unless-private'], ['a', 'default']), { a: 'private' })
   },
 })

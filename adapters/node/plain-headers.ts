@@ -7,6 +7,8 @@ import type { HeaderTable } from '../../src/header-rules.ts'
 type Kept = readonly [status: number, body: unknown, headers: unknown]
 
 let keptKey: symbol | undefined
+/** The class of Response that was looked at last: node-server puts its own in the place of Node's. */
+let lookedAt: typeof Response | undefined
 
 const NAME = /^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/
 /** What Node and the Fetch standard both take in a header: visible Latin-1, spaces and tabs. */
@@ -32,9 +34,12 @@ export function withHeaders(response: Response, fill: (table: HeaderTable) => vo
 }
 
 function keptOf(response: Response): Kept | null {
-  const fields = response as unknown as Record<symbol, unknown>
-  keptKey ??= Object.getOwnPropertySymbols(response).find((key) => key.description === 'cache')
-  const kept = keptKey === undefined ? undefined : fields[keptKey]
+  if (lookedAt !== globalThis.Response) {
+    lookedAt = globalThis.Response
+    keptKey = Object.getOwnPropertySymbols(new lookedAt('')).find((key) => key.description === 'cache')
+  }
+  if (keptKey === undefined) return null
+  const kept = (response as unknown as Record<symbol, unknown>)[keptKey]
   return Array.isArray(kept) && kept.length === 3 && typeof kept[0] === 'number' ? (kept as unknown as Kept) : null
 }
 

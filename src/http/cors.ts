@@ -1,4 +1,4 @@
-import type { HeaderRule } from '../header-rules.ts'
+import type { HeaderRules } from '../header-rules.ts'
 
 /** Which other origins' pages may call this app and read its answers. */
 export interface CorsOptions {
@@ -26,11 +26,11 @@ export interface Cors {
   /** What the 204 to a preflight of an allowed origin carries besides `answerHeaders`. */
   readonly preflightHeaders: Readonly<Record<string, string>>
   /** What an actual answer to an allowed origin carries, besides `Vary: Origin`. */
-  answerHeaders(origin: string): readonly (readonly [string, string])[]
+  answerHeaders(origin: string): HeaderRules
 }
 
 /** For every answer: a handler, or a server that it proxies, must not open what is closed here. */
-export const CORS_RULES: readonly HeaderRule[] = [
+export const CORS_RULES: HeaderRules = [
   ['vary', 'Origin', 'append'],
   ['access-control-allow-origin', '', 'remove'],
   ['access-control-allow-credentials', '', 'remove'],

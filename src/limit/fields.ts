@@ -1,6 +1,13 @@
 import { quotedString } from '../fields.ts'
 import type { LimitState, PolicyItem } from '../kit.ts'
 
+/** One share of a quota, as clients are told of it. */
+export interface Share {
+  /** As in the limit fields; null where all share the quota. */
+  readonly partitionKey: string | null
+  readonly item: PolicyItem
+}
+
 /** The texts that one share's states are told with. */
 export function policyItem(limit: Pick<LimitState, 'policy' | 'quota' | 'periodSeconds' | 'partitionKey'>): PolicyItem {
   const name = quotedString(limit.policy)

@@ -245,7 +245,7 @@ function answer(kit: Kit, c: Context, decided: Decided): Response | undefined {
     violated.push(policy)
     waitMs = Math.max(waitMs, retryAfterMs ?? 0)
   }
-  if (!dryRun) for (const rule of limitFields(kit.limits, kit.policyItems)) kit.respond(rule)
+  if (!dryRun) kit.respond(limitFields(kit.limits, kit.policyItems))
   if (verdict.admitted) {
     holdReserved(kit, c, decided)
     return undefined

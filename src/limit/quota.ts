@@ -1,9 +1,9 @@
 import type { Context } from '../layer.ts'
-import type { Awaitable } from '../store/contract.ts'
 import { Recent } from '../recent.ts'
+import type { Awaitable } from '../store/contract.ts'
 import { makeRate, type Rate } from '../store/gcra.ts'
+import type { Share } from './fields.ts'
 import { checkName } from './name.ts'
-import type { Share } from './shares.ts'
 import { type CountedBy, checkCountedBy } from './subject.ts'
 
 /** Units that a request takes: a number, or a function of the request. Whole, 0 or more; anything else is a fault (500). */

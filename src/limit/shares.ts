@@ -1,14 +1,7 @@
-import type { Kit, PolicyItem } from '../kit.ts'
+import type { Kit } from '../kit.ts'
 import type { PlacedCharge } from './charging.ts'
-import { policyItem } from './fields.ts'
+import { policyItem, type Share } from './fields.ts'
 import type { Policy } from './quota.ts'
-
-/** One share of a quota, as clients are told of it. */
-export interface Share {
-  /** As in the limit fields; null where all share the quota. */
-  readonly partitionKey: string | null
-  readonly item: PolicyItem
-}
 
 /**
  * Whose share of a quota a charge belongs to, without anybody's name: the first twelve bytes of a SHA-256, as base64. Those that

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { makePolicy } from '../../src/limit/quota.ts'
+import { Recent } from '../../src/recent.ts'
 import { makeRate } from '../../src/store/gcra.ts'
 import { type Case, cases } from '../cases.ts'
 
@@ -8,6 +9,7 @@ export const quotaCases: readonly Case[] = cases('makePolicy()', {
     assert.deepEqual(makePolicy({ quota: 100, periodSeconds: 60 }), {
       name: '100-per-60s',
       rate: makeRate(100, 60),
+      shares: new Recent(1000),
       quota: 100,
       periodSeconds: 60,
       by: ['address'],

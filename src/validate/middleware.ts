@@ -2,11 +2,11 @@ import { zValidator } from '@hono/zod-validator'
 import type { Context, Env, Input, MiddlewareHandler, TypedResponse, ValidationTargets } from 'hono'
 import { HTTPException } from 'hono/http-exception'
 import type * as z from 'zod/v4/core'
-import { SetupError } from '../kit.ts'
+import { safeParseAsync } from 'zod/v4/core'
+import { type Kit, SetupError } from '../kit.ts'
 import { kitOf } from '../layer.ts'
 import { Problem, type ProblemDetails, type Refusal } from '../problem.ts'
 import { givenBody } from '../read-request.ts'
-import type { Awaitable } from '../store/contract.ts'
 import { fieldErrors } from './issues.ts'
 import { jsonFault, MAX_KEYS } from './scan.ts'
 
@@ -38,70 +38,107 @@ export function validate<Target extends keyof ValidationTargets, Schema extends 
   target: Target,
   schema: Schema,
 ): MiddlewareHandler<Env, string, ValidatedInput<Target, Schema>, ValidationRefusal> {
-  const refuse = (c: Context, reason: string, refusal: Refusal): Response => {
-    const kit = kitOf(c, 'validate()')
-    kit.emit({ type: 'validation.refused', level: 'warn', reason })
-    return kit.refuse(refusal)
+  const handler = target === 'json' ? jsonValidator(schema) : honoValidator(target, schema)
+  return handler as MiddlewareHandler<Env, string, ValidatedInput<Target, Schema>, ValidationRefusal>
+}
+
+/** JSON is parsed once, and looked through before. */
+function jsonValidator(schema: z.$ZodType): MiddlewareHandler {
+  return (c, next) => {
+    const kit = cappedKit(c)
+    const fault = typeFault(c, JSON_TYPE, 'application/json')
+    if (fault) return Promise.resolve(refuse(kit, fault.code, fault))
+    const check = (body: Uint8Array): Promise<Response | undefined> => {
+      const json = parseJson(body)
+      if ('fault' in json) return Promise.resolve(refuse(kit, json.reason, json.fault))
+      return safeParseAsync(schema, json.value).then((result) => {
+        if (!result.success) return refuseIssues(kit, 'json', result.error.issues, json.value)
+        // Whoever checks further is given what it is told by Hono.
+        c.req.addValidatedData('json', result.data as object)
+        return next() as Promise<undefined>
+      })
+    }
+    const given = givenBody(c)
+    return (given ? check(given) : c.req.arrayBuffer().then((body) => check(new Uint8Array(body)))) as Promise<Response>
   }
+}
+
+type Parsed = { readonly value: unknown } | { readonly fault: Refusal; readonly reason: string }
+
+function parseJson(body: Uint8Array): Parsed {
+  let text: string
+  try {
+    text = STRICT_UTF8.decode(body)
+  } catch {
+    return { fault: unreadable('The body is not UTF-8.'), reason: 'body.unreadable' }
+  }
+  const fault = jsonFault(text)
+  if (fault) return { fault: unreadable(`The JSON of the body is not taken. ${fault}`), reason: 'body.unreadable' }
+  try {
+    return { value: JSON.parse(text) }
+  } catch {
+    return { fault: unreadable('The body is not JSON.'), reason: 'malformed' }
+  }
+}
+
+/** Every other part of a request, as Hono reads it. */
+function honoValidator(target: Exclude<keyof ValidationTargets, 'json'>, schema: z.$ZodType): MiddlewareHandler {
   const check = zValidator(target, schema, (result, c) => {
     if (result.success) return undefined
-    const errors = fieldErrors(target, result.error.issues, result.data)
-    return refuse(c, target, {
-      code: 'validation.failed',
-      detail: 'The request does not fit what this route takes. See errors.',
-      errors,
-    })
+    return refuseIssues(kitOf(c, 'validate()'), target, result.error.issues, result.data)
   }) as MiddlewareHandler
-
-  const takesBody = target === 'json' || target === 'form'
-  const handler: MiddlewareHandler = async (c, next) => {
-    const { bodyIsCapped } = kitOf(c, 'validate()')
-    if (takesBody && !bodyIsCapped) {
-      throw new SetupError('validate(): nothing has capped the body. Put app.use(security({ platform })) before it.')
+  if (target !== 'form') {
+    return (c, next) => {
+      kitOf(c, 'validate()')
+      return check(c, next)
     }
-    const unreadable = takesBody ? await bodyFault(c, target) : null
-    if (unreadable) return refuse(c, unreadable.code, unreadable)
+  }
+  return async (c, next) => {
+    const kit = cappedKit(c)
+    const fault =
+      typeFault(c, FORM_TYPE, 'multipart/form-data or application/x-www-form-urlencoded') ??
+      formFault(c, givenBody(c) ?? new Uint8Array(await c.req.arrayBuffer()))
+    if (fault) return refuse(kit, fault.code, fault)
     try {
       return await check(c, next)
     } catch (error) {
       // Errors behind next() are caught where they are thrown; a 400 here is Hono's own, for a body that it could not parse.
       if (!(error instanceof HTTPException) || error instanceof Problem || error.status !== 400) throw error
-      const detail = target === 'json' ? 'The body is not JSON.' : 'The body is not a readable form.'
-      return refuse(c, 'malformed', { code: 'body.unreadable', detail })
+      return refuse(kit, 'malformed', unreadable('The body is not a readable form.'))
     }
   }
-  return handler as MiddlewareHandler<Env, string, ValidatedInput<Target, Schema>, ValidationRefusal>
 }
 
-function bodyFault(c: Context, target: 'json' | 'form'): Awaitable<Refusal | null> {
-  const wanted = target === 'json' ? JSON_TYPE : FORM_TYPE
+function cappedKit(c: Context): Kit {
+  const kit = kitOf(c, 'validate()')
+  if (kit.bodyIsCapped) return kit
+  throw new SetupError('validate(): nothing has capped the body. Put app.use(security({ platform })) before it.')
+}
+
+function refuse(kit: Kit, reason: string, refusal: Refusal): Response {
+  kit.emit({ type: 'validation.refused', level: 'warn', reason })
+  return kit.refuse(refusal)
+}
+
+function refuseIssues(kit: Kit, target: string, issues: readonly z.$ZodIssue[], value: unknown): Response {
+  return refuse(kit, target, {
+    code: 'validation.failed',
+    detail: 'The request does not fit what this route takes. See errors.',
+    errors: fieldErrors(target, issues, value),
+  })
+}
+
+function unreadable(detail: string): Refusal {
+  return { code: 'body.unreadable', detail }
+}
+
+function typeFault(c: Context, wanted: RegExp, name: string): Refusal | null {
   if (!wanted.test(c.req.header('content-type') ?? '')) {
-    const detail =
-      target === 'json'
-        ? 'Send the body as application/json.'
-        : 'Send the body as multipart/form-data or application/x-www-form-urlencoded.'
-    return { code: 'body.unsupported_type', detail }
+    return { code: 'body.unsupported_type', detail: `Send the body as ${name}.` }
   }
   const coding = c.req.header('content-encoding')
-  if (coding !== undefined && coding.toLowerCase() !== 'identity')
-    return { code: 'body.unsupported_type', detail: 'Send the body without a content coding.' }
-  const fault = target === 'json' ? jsonBodyFault : formFault
-  const given = givenBody(c)
-  return given ? fault(c, given) : c.req.arrayBuffer().then((body) => fault(c, new Uint8Array(body)))
-}
-
-function jsonBodyFault(c: Context, body: Uint8Array): Refusal | null {
-  let text: string
-  try {
-    text = STRICT_UTF8.decode(body)
-  } catch {
-    return { code: 'body.unreadable', detail: 'The body is not UTF-8.' }
-  }
-  const fault = jsonFault(text)
-  if (fault) return { code: 'body.unreadable', detail: `The JSON of the body is not taken. ${fault}` }
-  // Hono's cache holds promises, whatever its type says; this spares it a second decoding, and a lenient one.
-  c.req.bodyCache = { text: Promise.resolve(text) as unknown as string }
-  return null
+  if (coding === undefined || coding.toLowerCase() === 'identity') return null
+  return { code: 'body.unsupported_type', detail: 'Send the body without a content coding.' }
 }
 
 /** Refuses a form of too many fields before a parser sees it: some take seconds for a million. */
@@ -112,5 +149,5 @@ function formFault(c: Context, body: Uint8Array): Refusal | null {
     // "&" parts a urlencoded form, a line that begins with "--" a multipart one.
     if (multipart ? body[i] === 0x0a && body[i + 1] === 0x2d && body[i + 2] === 0x2d : body[i] === 0x26) fields += 1
   }
-  return fields <= MAX_KEYS ? null : { code: 'body.unreadable', detail: `The form holds more than ${MAX_KEYS} fields.` }
+  return fields <= MAX_KEYS ? null : unreadable(`The form holds more than ${MAX_KEYS} fields.`)
 }

@@ -14,7 +14,7 @@ import { type HeaderOptions, securityHeaders } from './http/headers.ts'
 import { hostTest } from './http/hosts.ts'
 import { urlFault } from './http/path.ts'
 import { Kit, KitBase, type KitEnv, type KitOptions } from './kit.ts'
-import { isResponse, middlewareOf, replaceResponse, type Step } from './layer.ts'
+import { isResponse, middlewareOf, replaceResponse, type Step, type StepAnswer } from './layer.ts'
 import type { Platform } from './platform.ts'
 import type { Refusal } from './problem.ts'
 import { giveBody } from './read-request.ts'
@@ -79,9 +79,7 @@ export function security(options: SecurityOptions): MiddlewareHandler<KitEnv> {
     if (declared) return refuse(kit, declared)
     kit.bodyIsCapped = true
     if (isBodiless(kit)) return undefined
-    return guardBody(c, kit, maxBodyBytes, bodyTimeoutSeconds).then((guarded) =>
-      guarded ? refuse(kit, guarded) : undefined,
-    )
+    return guardBody(c, kit, maxBodyBytes, bodyTimeoutSeconds)
   }
   const opening = { open: (c: Context) => new Kit(base, c, findAddress), mend: replaceHonoDefaults }
   return middlewareOf<KitEnv>({ owner: 'security()', step, opening, isFirst: true })
@@ -154,18 +152,22 @@ function declaresBody(kit: Kit, length: string | null): boolean {
 const BODY_WHERE_NONE_IS: Refusal = { code: 'body.unreadable', detail: 'A GET, HEAD or TRACE request carries no body.' }
 
 /** Reads the body whole within the cap, and leaves the request with exactly the bytes that were read. */
-async function guardBody(c: Context, kit: Kit, maxBytes: number, timeoutSeconds: number): Promise<Guarded | null> {
+function guardBody(c: Context, kit: Kit, maxBytes: number, timeoutSeconds: number): StepAnswer {
   const { raw } = c.req
   const length = kit.header('transfer-encoding') === null ? kit.header('content-length') : null
   const declared = length === null ? null : Number(length)
   const framed = declared !== null && kit.base.platform.framesBody?.(c) === true
-  if (!framed && !raw.body) return null
-  const read = framed
-    ? await readFramedBody(raw, declared, maxBytes, timeoutSeconds)
-    : await readBody(raw.body!, maxBytes, declared, timeoutSeconds)
-  if (!(read instanceof Uint8Array)) return { event: 'body.refused', reason: read.code, refusal: read }
-  giveBody(c, read)
-  return null
+  if (!framed && !raw.body) return undefined
+  const reading = framed
+    ? readFramedBody(raw, declared, maxBytes, timeoutSeconds)
+    : readBody(raw.body!, maxBytes, declared, timeoutSeconds)
+  return reading.then((read) => {
+    if (!(read instanceof Uint8Array)) {
+      return refuse(kit, { event: 'body.refused', reason: read.code, refusal: read })
+    }
+    giveBody(c, read)
+    return undefined
+  })
 }
 
 /** Hono's own plain-text 404 and 500 become problems; an app's `notFound` and `onError` stand. */

@@ -1,10 +1,14 @@
 import type { Refusal } from '../problem.ts'
 
+type Bytes = Uint8Array<ArrayBuffer>
+
 /** 1 MB, the default cap on request bodies, in bytes. */
 export const DEFAULT_MAX_BODY_BYTES = 1_048_576
 /** Into how many pieces a body may be cut: each costs some microseconds before anybody is authenticated. */
 const MIN_PIECES = 16_384
 const BYTES_PER_PIECE = 64
+/** How often others may go before a body that is in memory is read. */
+const TURNS_WITHOUT_TIMER = 8
 /** How long a body may take to arrive unless told, in seconds. */
 export const DEFAULT_BODY_TIMEOUT_SECONDS = 10
 
@@ -23,24 +27,43 @@ export function declaredFault(contentLength: string | null, maxBytes: number): R
  *   one of the two lengths is a lie
  * @returns its bytes, or the refusal: over the cap, unlike the declaration, slower than its time, broken off
  */
-export async function readBody(
+export function readBody(
   body: ReadableStream<Uint8Array>,
   maxBytes: number,
   declared: number | null,
   timeoutSeconds: number,
-): Promise<Uint8Array<ArrayBuffer> | Refusal> {
+): Promise<Bytes | Refusal> {
   const reader = body.getReader()
-  let late = false
-  const timer = setTimeout(() => {
-    late = true
-    abandon(reader)
-  }, timeoutSeconds * 1000)
+  return inTime(readPieces(reader, maxBytes, declared), timeoutSeconds, () => abandon(reader))
+}
+
+/** {@link readBody} where the runtime's own parser ends the body at its declared length, which is within the cap. */
+export function readFramedBody(
+  request: Request,
+  declared: number,
+  maxBytes: number,
+  timeoutSeconds: number,
+): Promise<Bytes | Refusal> {
+  const bytes = request.arrayBuffer().then(
+    (buffer) => {
+      if (buffer.byteLength > declared) return tooLarge(maxBytes)
+      return buffer.byteLength === declared ? new Uint8Array(buffer) : unlikeDeclaration()
+    },
+    () => brokenOff(),
+  )
+  return inTime(bytes, timeoutSeconds)
+}
+
+async function readPieces(
+  reader: ReadableStreamDefaultReader<Uint8Array>,
+  maxBytes: number,
+  declared: number | null,
+): Promise<Bytes | Refusal> {
   const maxPieces = Math.max(MIN_PIECES, Math.ceil(maxBytes / BYTES_PER_PIECE))
   const bytes = new GrowingBytes()
   try {
     for (let pieces = 0; ; pieces++) {
       const { done, value } = await reader.read()
-      if (late) return tooSlow(timeoutSeconds)
       if (done) return declared === null || bytes.length === declared ? bytes.whole() : unlikeDeclaration()
       if (bytes.length + value.byteLength > Math.min(maxBytes, declared ?? maxBytes)) {
         abandon(reader)
@@ -53,30 +76,32 @@ export async function readBody(
       bytes.add(value)
     }
   } catch {
-    // workerd fails a pending read when it is given up.
-    if (late) return tooSlow(timeoutSeconds)
-    return { code: 'body.unreadable', detail: 'The body broke off before its end.' }
-  } finally {
-    clearTimeout(timer)
+    return brokenOff()
   }
 }
 
-/** {@link readBody} where the runtime's own parser ends the body at its declared length, which is within the cap. */
-export async function readFramedBody(
-  request: Request,
-  declared: number,
-  maxBytes: number,
+/** What is read within its time. A body that is here already, as most are, needs no timer. */
+async function inTime(
+  reading: Promise<Bytes | Refusal>,
   timeoutSeconds: number,
-): Promise<Uint8Array<ArrayBuffer> | Refusal> {
-  const late = Promise.withResolvers<null>()
-  const timer = setTimeout(() => late.resolve(null), timeoutSeconds * 1000)
+  giveUp?: () => void,
+): Promise<Bytes | Refusal> {
+  let isRead = false
+  const noted = reading.then((read) => {
+    isRead = true
+    return read
+  })
+  for (let turn = 0; turn < TURNS_WITHOUT_TIMER; turn++) {
+    await undefined
+    if (isRead) return noted
+  }
+  const late = Promise.withResolvers<Refusal>()
+  const timer = setTimeout(() => {
+    late.resolve(tooSlow(timeoutSeconds))
+    giveUp?.()
+  }, timeoutSeconds * 1000)
   try {
-    const buffer = await Promise.race([request.arrayBuffer(), late.promise])
-    if (buffer === null) return tooSlow(timeoutSeconds)
-    if (buffer.byteLength > declared) return tooLarge(maxBytes)
-    return buffer.byteLength === declared ? new Uint8Array(buffer) : unlikeDeclaration()
-  } catch {
-    return { code: 'body.unreadable', detail: 'The body broke off before its end.' }
+    return await Promise.race([noted, late.promise])
   } finally {
     clearTimeout(timer)
   }
@@ -88,7 +113,7 @@ export async function readFramedBody(
  */
 class GrowingBytes {
   length = 0
-  #buffer: Uint8Array<ArrayBuffer> | null = null
+  #buffer: Bytes | null = null
 
   add(chunk: Uint8Array): void {
     const { length } = this
@@ -105,9 +130,14 @@ class GrowingBytes {
     this.#buffer.set(chunk, length)
   }
 
-  whole(): Uint8Array<ArrayBuffer> {
-    return this.#buffer?.subarray(0, this.length) ?? new Uint8Array(0)
+  whole(): Bytes {
+    const buffer = this.#buffer ?? new Uint8Array(0)
+    return buffer.byteLength === this.length ? buffer : buffer.subarray(0, this.length)
   }
+}
+
+function brokenOff(): Refusal {
+  return { code: 'body.unreadable', detail: 'The body broke off before its end.' }
 }
 
 function unlikeDeclaration(): Refusal {

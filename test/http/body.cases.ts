@@ -211,22 +211,23 @@ export const bodyCases: readonly Case[] = [
         asked.push(ms)
         return original(run, 0)
       }) as typeof setTimeout
-      let answer: ReturnType<typeof readBody>
       try {
-        answer = readBody(stalled, CAP, null, 10)
+        const answer = await readBody(stalled, CAP, null, 10)
+        assert.equal((answer as { code: string }).code, 'body.timeout')
       } finally {
         globalThis.setTimeout = original
       }
-      assert.equal(((await answer) as { code: string }).code, 'body.timeout')
       assert.deepEqual(asked, [10_000])
       assert.equal(cancelled, true)
     },
     'leaves no timer behind, however the body ends': async () => {
       const { setTimeout: set, clearTimeout: clear } = globalThis
       const running = new Set<unknown>()
+      let made = 0
       globalThis.setTimeout = ((run: () => void, ms: number) => {
         const timer = set(run, ms)
         running.add(timer)
+        made += 1
         return timer
       }) as typeof setTimeout
       globalThis.clearTimeout = ((timer: ReturnType<typeof set>) => {
@@ -235,10 +236,21 @@ export const bodyCases: readonly Case[] = [
       }) as typeof clearTimeout
       try {
         for (const chunk of [bytes(CAP), bytes(CAP + 1), new Error('reset')]) {
-          const answer = readBody(streamOf(chunk), CAP, null, 10)
+          // What is here already needs no timer.
+          const prompt = readBody(streamOf(chunk), CAP, null, 10)
+          await new Promise((go) => set(go, 0))
+          assert.equal(made, 0)
+          await prompt
+          const { readable, writable } = new TransformStream<Uint8Array, Uint8Array>()
+          const slow = readBody(readable, CAP, null, 10)
+          await new Promise((go) => set(go, 0))
           assert.equal(running.size, 1)
-          await answer
+          const writer = writable.getWriter()
+          if (chunk instanceof Error) await writer.abort(chunk)
+          else await Promise.allSettled([writer.write(chunk), writer.close()])
+          await slow
           assert.equal(running.size, 0)
+          made = 0
         }
       } finally {
         globalThis.setTimeout = set

@@ -3,26 +3,23 @@ import type { Context } from './layer.ts'
 type Req = Context['req']
 type Bytes = Uint8Array<ArrayBuffer>
 
-/** What stands behind `c.req` once its body was read. */
-interface ReadBody {
-  /** As it came; its body is used up. */
-  readonly original: Request
-  readonly bytes: Bytes
-  text: Promise<string> | null
-  arrayBuffer: Promise<ArrayBuffer> | null
-  /** Hono's own prototype of `c.req`. */
-  readonly base: object
-  /** What `c.req.raw` is: made when somebody asks for it. */
-  raw: Request | null
+/** Marks what {@link giveBody} made. */
+const READ = Symbol('read')
+
+/** What stands in the place of Hono's request once its body was read. */
+interface ReadRequest {
+  readonly [READ]: true
+  /** Answers from these bytes from now on. */
+  take(bytes: Bytes): void
+  /** The bytes that are answered from; null where the app put others in their place. */
+  given(): Bytes | null
 }
 
-const BODY = Symbol('body')
-
-/** Hono's request; with {@link BODY} one whose body was read. */
-type AnyRequest = Req & { [BODY]?: ReadBody | undefined }
-type ReadRequest = Req & { [BODY]: ReadBody }
-
+/** By Hono's own prototype: an app may bring another copy of Hono than we were given. */
+const classes = new WeakMap<object, new (inner: Req) => Req & ReadRequest>()
 const decoder = new TextDecoder()
+/** What of a request needs no body, though Hono's own reads `raw` for some. */
+const BODILESS: readonly PropertyKey[] = ['param', 'query', 'queries', 'addValidatedData', 'valid']
 
 /**
  * Leaves a request with the bytes that were read of it: what is asked of `c.req` is answered from them, and `c.req.raw` is a
@@ -30,100 +27,169 @@ const decoder = new TextDecoder()
  * and few handlers ask.
  */
 export function giveBody(c: Context, bytes: Bytes): void {
-  const req: AnyRequest = c.req
-  const original = req.raw
-  const base = req[BODY]?.base ?? (Object.getPrototypeOf(req) as object)
-  req[BODY] = { original, bytes, base, raw: null, text: null, arrayBuffer: null }
-  req.bodyCache = {}
-  Object.defineProperty(req, 'raw', RAW)
-  Object.setPrototypeOf(req, answeringFromBody(base))
+  const { req } = c
+  const known = readOf(req)
+  if (known) {
+    known.take(bytes)
+    return
+  }
+  const made = new (classFor(Object.getPrototypeOf(req) as object))(req)
+  made.take(bytes)
+  Object.defineProperty(c, 'req', { configurable: true, enumerable: true, value: made })
 }
 
-// One for all requests: an engine makes a kind of object of its own for every accessor that it has not seen.
-const RAW: PropertyDescriptor & ThisType<ReadRequest> = {
-  configurable: true,
-  enumerable: true,
-  get() {
-    const body = this[BODY]
-    body.raw ??= new Request(body.original, { body: body.bytes })
-    return body.raw
-  },
-  set(other: Request) {
-    // What an app puts there is read as if nothing had been read.
-    Object.setPrototypeOf(this, this[BODY].base)
-    Object.assign(this, { [BODY]: undefined, bodyCache: {} })
-    Object.defineProperty(this, 'raw', { configurable: true, enumerable: true, writable: true, value: other })
-  },
+/** The bytes that `c.req` answers from; null where none were read, or the app put others in their place. */
+export function givenBody(c: Context): Bytes | null {
+  return readOf(c.req)?.given() ?? null
+}
+
+function readOf(req: Req): ReadRequest | null {
+  const found = req as Partial<ReadRequest>
+  return found[READ] ? (found as ReadRequest) : null
+}
+
+function classFor(base: object): new (inner: Req) => Req & ReadRequest {
+  const known = classes.get(base)
+  if (known) return known
+  const made = makeClass(base)
+  classes.set(base, made)
+  return made
+}
+
+/**
+ * A class of requests that answer from bytes, and have Hono's own request, whose body is used up, answer the rest. What may read a
+ * body is answered by Hono's once it has a whole one again.
+ */
+function makeClass(base: object): new (inner: Req) => Req & ReadRequest {
+  class Answering {
+    readonly #inner: Req
+    #bytes: Bytes | null = null
+    /** `raw`, whole and unread, once somebody asked for it. */
+    #made: Request | null = null
+    #text: Promise<string> | null = null
+    #arrayBuffer: Promise<ArrayBuffer> | null = null
+
+    constructor(inner: Req) {
+      this.#inner = inner
+    }
+
+    take(bytes: Bytes): void {
+      this.#inner.raw = this.#head
+      this.#inner.bodyCache = {}
+      this.#bytes = bytes
+      this.#made = null
+      this.#text = null
+      this.#arrayBuffer = null
+    }
+
+    given(): Bytes | null {
+      return isEmpty(this.#inner.bodyCache) ? this.#bytes : null
+    }
+
+    get raw(): Request {
+      const bytes = this.#bytes
+      if (bytes === null) return this.#inner.raw
+      this.#made ??= new Request(this.#inner.raw, { body: bytes })
+      return this.#made
+    }
+
+    /** What an app puts there is read as if nothing had been read. */
+    set raw(other: Request) {
+      this.#bytes = null
+      this.#made = null
+      this.#inner.raw = other
+      this.#inner.bodyCache = {}
+    }
+
+    /** What an app did to `raw` is seen in what it asks of the rest. */
+    get #head(): Request {
+      return this.#made ?? this.#inner.raw
+    }
+
+    get url(): string {
+      return this.#head.url
+    }
+
+    get method(): string {
+      return this.#head.method
+    }
+
+    header(name?: string): unknown {
+      const { headers } = this.#head
+      return name ? (headers.get(name) ?? undefined) : Object.assign(Object.create(null), Object.fromEntries(headers))
+    }
+
+    text(): Promise<string> {
+      const bytes = this.given()
+      if (bytes === null) return this.#inner.text()
+      this.#text ??= Promise.resolve(decoder.decode(bytes))
+      return this.#text
+    }
+
+    json(): Promise<unknown> {
+      return this.text().then((text) => JSON.parse(text))
+    }
+
+    arrayBuffer(): Promise<ArrayBuffer> {
+      const bytes = this.given()
+      if (bytes === null) return this.#inner.arrayBuffer()
+      this.#arrayBuffer ??= Promise.resolve(whole(bytes))
+      return this.#arrayBuffer
+    }
+
+    async bytes(): Promise<Uint8Array> {
+      return new Uint8Array(await this.arrayBuffer())
+    }
+
+    /** Hono's own request; `withBody` where it may read the body. */
+    static innerOf(request: Answering, withBody: boolean): Record<PropertyKey, unknown> {
+      const inner = request.#inner
+      if (withBody) inner.raw = request.raw
+      return inner as unknown as Record<PropertyKey, unknown>
+    }
+  }
+
+  const { prototype } = Answering
+  Object.defineProperty(prototype, READ, { value: true })
+  Object.setPrototypeOf(prototype, base)
+  for (const key of Reflect.ownKeys(base)) {
+    if (Object.hasOwn(prototype, key)) continue
+    const { value, get } = Object.getOwnPropertyDescriptor(base, key)!
+    // What Hono keeps under a symbol is of its routes.
+    const withBody = get === undefined && !BODILESS.includes(key) && typeof key !== 'symbol'
+    if (typeof value === 'function') {
+      Object.defineProperty(prototype, key, {
+        value(this: Answering, ...args: unknown[]): unknown {
+          const inner = Answering.innerOf(this, withBody)
+          return (inner[key] as (...given: unknown[]) => unknown)(...args)
+        },
+      })
+    } else forwardField(key)
+  }
+  for (const key of ['path', 'routeIndex', 'bodyCache']) forwardField(key)
+
+  function forwardField(key: PropertyKey): void {
+    Object.defineProperty(prototype, key, {
+      configurable: true,
+      get(this: Answering): unknown {
+        return Answering.innerOf(this, false)[key]
+      },
+      set(this: Answering, value: unknown) {
+        Answering.innerOf(this, false)[key] = value
+      },
+    })
+  }
+  return Answering as unknown as new (
+    inner: Req,
+  ) => Req & ReadRequest
 }
 
 function whole({ buffer, byteOffset, byteLength }: Bytes): ArrayBuffer {
   return byteLength === buffer.byteLength ? buffer : buffer.slice(byteOffset, byteOffset + byteLength)
 }
 
-/** The bytes that `c.req` answers from; null where none were read, or the app put others in their place. */
-export function givenBody(c: Context): Bytes | null {
-  const req: AnyRequest = c.req
-  const body = req[BODY]
-  return body !== undefined && isEmpty(req.bodyCache) ? body.bytes : null
-}
-
-/** What Hono's own verbs take from `raw`, which would make it: they are told from the original and the bytes. */
-const ANSWERS: PropertyDescriptorMap & ThisType<ReadRequest> = Object.getOwnPropertyDescriptors({
-  get url(): string {
-    return headOf(this as unknown as ReadRequest).url
-  },
-  get method(): string {
-    return headOf(this as unknown as ReadRequest).method
-  },
-  header(this: ReadRequest, name?: string): unknown {
-    const { headers } = headOf(this)
-    return name ? (headers.get(name) ?? undefined) : Object.assign(Object.create(null), Object.fromEntries(headers))
-  },
-  text(this: ReadRequest): Promise<string> {
-    const body = this[BODY]
-    const cached = this.bodyCache.text as unknown as Promise<string> | undefined
-    if (cached) return cached
-    if (!isEmpty(this.bodyCache)) return baseOf(this).text.call(this)
-    body.text ??= Promise.resolve(decoder.decode(body.bytes))
-    return body.text
-  },
-  json(this: ReadRequest): Promise<unknown> {
-    return this.text().then((text) => JSON.parse(text))
-  },
-  arrayBuffer(this: ReadRequest): Promise<ArrayBuffer> {
-    const body = this[BODY]
-    if (!isEmpty(this.bodyCache)) return baseOf(this).arrayBuffer.call(this)
-    body.arrayBuffer ??= Promise.resolve(whole(body.bytes))
-    return body.arrayBuffer
-  },
-  async bytes(this: ReadRequest): Promise<Uint8Array> {
-    return new Uint8Array(await this.arrayBuffer())
-  },
-})
-
-/** What an app did to `c.req.raw` is seen in what it asks of `c.req`. */
-function headOf(req: ReadRequest): Request {
-  const { raw, original } = req[BODY]
-  return raw ?? original
-}
-
-function baseOf(req: ReadRequest): Req {
-  return req[BODY].base as Req
-}
-
 /** Whether the app, or a validator, has put nothing into Hono's cache: what stands there goes before the bytes. */
 function isEmpty(cache: object): boolean {
   for (const _ in cache) return false
   return true
-}
-
-/** By Hono's own prototype: an app may bring another copy of Hono than we were given. */
-const answering = new WeakMap<object, object>()
-
-function answeringFromBody(base: object): object {
-  const known = answering.get(base)
-  if (known) return known
-  const made = Object.create(base, ANSWERS) as object
-  answering.set(base, made)
-  return made
 }

@@ -239,7 +239,9 @@ export function writeHeaders(c: Context, kit: Kit): number {
 }
 
 /** Whether there is at most a `Content-Type`, as in most answers: to find that out costs less than to ask for some others. */
-function hasTypeAlone(headers: Headers): boolean {
+function hasTypeAlone(headers: Headers & { readonly count?: number }): boolean {
+  // Bun counts them; elsewhere they are gone through.
+  if (headers.count !== undefined) return headers.count === (headers.has('content-type') ? 1 : 0)
   for (const name of headers.keys()) if (name !== 'content-type') return false
   return true
 }

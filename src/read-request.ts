@@ -35,7 +35,24 @@ export function giveBody(c: Context, bytes: Bytes): void {
   }
   const made = new (classFor(Object.getPrototypeOf(req) as object))(req)
   made.take(bytes)
-  Object.defineProperty(c, 'req', { configurable: true, enumerable: true, value: made })
+  new WithRequest(c, made)
+}
+
+class Given {
+  constructor(object: object) {
+    // biome-ignore lint/correctness/noConstructorReturn: what is given is what gets the field.
+    return object as Given
+  }
+}
+
+/** Gives a context a `req` of its own. Engines make a field of a class many times quicker than `defineProperty()` does. */
+class WithRequest extends Given {
+  readonly req: unknown
+
+  constructor(c: Context, req: unknown) {
+    super(c)
+    this.req = req
+  }
 }
 
 /** The bytes that `c.req` answers from; null where none were read, or the app put others in their place. */

@@ -65,8 +65,8 @@ class ListTable implements HeaderTable {
   }
 
   /** @throws {TypeError} for a value that no header can hold. */
-  set(name: string, value: string): void {
-    if (!VALUE.test(value)) throw new TypeError('A header value holds what cannot be sent.')
+  set(name: string, given: string): void {
+    const value = VALUE.test(given) ? given : normal(given)
     const at = this.#find(name, 0)
     if (at < 0) {
       this.#list.push([name, value])
@@ -91,4 +91,11 @@ class ListTable implements HeaderTable {
     }
     return -1
   }
+}
+
+/** As `Headers` take a value: without the white space around it. */
+function normal(given: string): string {
+  const value = given.replace(/^[\t\n\r ]+|[\t\n\r ]+$/g, '')
+  if (VALUE.test(value)) return value
+  throw new TypeError('A header value holds what cannot be sent.')
 }

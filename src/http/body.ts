@@ -80,31 +80,31 @@ async function readPieces(
   }
 }
 
-/** What is read within its time. A body that is here already, as most are, needs no timer. */
+/** What is read within its time; the reading never rejects. A body that is here already, as most are, needs no timer. */
 async function inTime(
   reading: Promise<Bytes | Refusal>,
   timeoutSeconds: number,
   giveUp?: () => void,
 ): Promise<Bytes | Refusal> {
-  let isRead = false
-  const noted = reading.then((read) => {
-    isRead = true
-    return read
+  let read: Bytes | Refusal | undefined
+  const noted = reading.then((settled) => {
+    read = settled
   })
   for (let turn = 0; turn < TURNS_WITHOUT_TIMER; turn++) {
     await undefined
-    if (isRead) return noted
+    if (read !== undefined) return read
   }
-  const late = Promise.withResolvers<Refusal>()
+  const late = Promise.withResolvers<void>()
+  let isLate = false
   const timer = setTimeout(() => {
-    late.resolve(tooSlow(timeoutSeconds))
+    isLate = true
+    late.resolve()
     giveUp?.()
   }, timeoutSeconds * 1000)
-  try {
-    return await Promise.race([noted, late.promise])
-  } finally {
-    clearTimeout(timer)
-  }
+  await Promise.race([noted, late.promise])
+  clearTimeout(timer)
+  // What is given up ends as if it were whole.
+  return isLate ? tooSlow(timeoutSeconds) : read!
 }
 
 /**

@@ -105,8 +105,9 @@ function note(share: Share, decision: Decision, states: (BucketState | null)[]):
   for (const [i, place] of share.places.entries()) states[place] = decision.states[i]!
 }
 
-function verdictOf({ admitted, states }: Decision): Verdict {
-  return { admitted: admitted === true, states }
+/** A store of one's own may answer anything: what is not true is no admission. */
+function verdictOf(decision: Decision): Verdict {
+  return typeof decision.admitted === 'boolean' ? decision : { admitted: false, states: decision.states }
 }
 
 function sharesOf(charges: readonly PlacedCharge[]): readonly Share[] {

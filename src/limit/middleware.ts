@@ -86,48 +86,58 @@ export function rateLimit(options: RateLimitOptions): RateLimiter {
   if (typeof dryRun !== 'boolean') throw new TypeError('rateLimit(): dryRun must be true or false.')
   if (skip !== undefined && typeof skip !== 'function') throw new TypeError('rateLimit(): skip must be a function.')
   if (firstTier !== undefined) checkTier(firstTier)
-  const policiesOf = readQuotas(options)
+  const planOf = readQuotas(options)
   const storeOf = (kit: Kit) => limiterStore(kit.store('rateLimit()', options.store), kit.base.clock)
   const refusals = new Refusals()
   let standIn: RememberingStore | null = null
 
-  const decide = (kit: Kit, c: Context, policies: readonly Policy[], charges: readonly PlacedCharge[]): StepAnswer => {
+  const decide = (
+    kit: Kit,
+    c: Context,
+    { policies, isReserved }: Plan,
+    charges: readonly PlacedCharge[],
+  ): StepAnswer => {
     const store = storeOf(kit)
-    const fall = (error: unknown): StepAnswer => {
-      const choice = dryRun ? 'allow' : onStoreFailure
-      if (!(error instanceof StoreOutage) || choice === 'deny') throw error
-      const resource = policies.map(({ name }) => name).join(', ')
-      kit.emit({ type: 'limit.degraded', level: 'error', reason: choice, resource })
-      if (choice === 'allow') {
-        notePassed(c)
-        return undefined
-      }
-      standIn ??= limiterStore(memoryStore({ clock: kit.base.clock, maxEntries: STAND_IN_ENTRIES }), kit.base.clock)
-      return whenAnswered(chargeAll(standIn, clock, charges), (verdict) => settleWith(standIn!, verdict))
-    }
     const { clock } = kit.base
-    const sinceMs = policies.some(({ isReserved }) => isReserved) ? clock.now() : 0
-    const settleWith = (used: RememberingStore, verdict: Verdict): Response | undefined =>
-      answer(kit, c, { policies, charges, verdict, store: used, sinceMs, dryRun, refusals })
+    const asked: Asked = { policies, charges, store, sinceMs: isReserved ? clock.now() : 0, dryRun, refusals }
     let verdict: Awaitable<Verdict>
     try {
       verdict = chargeAll(store, clock, charges)
     } catch (error) {
-      return fall(error)
+      return fall(kit, c, asked, error)
     }
-    return whenAnswered(verdict, (settled) => settleWith(store, settled), fall)
+    if (!isPending(verdict)) return answer(kit, c, asked, verdict)
+    return verdict.then(
+      (settled) => answer(kit, c, asked, settled),
+      (error: unknown) => fall(kit, c, asked, error),
+    )
+  }
+
+  const fall = (kit: Kit, c: Context, asked: Asked, error: unknown): StepAnswer => {
+    const choice = dryRun ? 'allow' : onStoreFailure
+    if (!(error instanceof StoreOutage) || choice === 'deny') throw error
+    const resource = asked.policies.map(({ name }) => name).join(', ')
+    kit.emit({ type: 'limit.degraded', level: 'error', reason: choice, resource })
+    if (choice === 'allow') {
+      notePassed(c)
+      return undefined
+    }
+    const { clock } = kit.base
+    standIn ??= limiterStore(memoryStore({ clock, maxEntries: STAND_IN_ENTRIES }), clock)
+    const instead = { ...asked, store: standIn }
+    return whenAnswered(chargeAll(standIn, clock, asked.charges), (verdict) => answer(kit, c, instead, verdict))
   }
 
   const limit = (kit: Kit, c: Context): StepAnswer => {
-    const policies = policiesOf(c)
+    const plan = planOf(c)
+    const { policies } = plan
     const charges = policies.map((policy) => place(kit, c, policy, ipv6Prefix))
-    const isPriced = policies.every(({ cost }) => typeof cost === 'number')
-    if (isPriced && (firstTier === undefined || dryRun)) return decide(kit, c, policies, charges)
+    if (plan.isPriced && (firstTier === undefined || dryRun)) return decide(kit, c, plan, charges)
     const go = (costs: readonly number[]): StepAnswer => {
       const priced = charges.map((charge, i) => ({ ...charge, cost: checked(policies[i]!, costs[i]!) }))
       const dear = policies.find(({ rate }, i) => costs[i]! > rate.burst)
       if (dear && !dryRun) return tooDear(kit, dear)
-      return decide(kit, c, policies, priced)
+      return decide(kit, c, plan, priced)
     }
     const price = (): StepAnswer => {
       const costs = policies.map(({ cost }) => costOf(cost, c))
@@ -148,7 +158,7 @@ export function rateLimit(options: RateLimitOptions): RateLimiter {
     return whenAnswered(skip(c), (skips) => (skips === true ? notePassed(c) : limit(kit, c)))
   })
   const policiesFor = (who: Counted): readonly Policy[] =>
-    who.quotas ? makePolicies(who.quotas, dryRun) : policiesOf(null)
+    who.quotas ? makePolicies(who.quotas, dryRun) : planOf(null).policies
   return Object.assign(handler, {
     async peek(c: Context, who: Counted) {
       const kit = kitOf(c, 'rateLimit().peek()')
@@ -163,43 +173,62 @@ export function rateLimit(options: RateLimitOptions): RateLimiter {
   })
 }
 
+/** Quotas that are decided together. */
+interface Plan {
+  readonly policies: readonly Policy[]
+  /** Whether each has a cost that no request decides. */
+  readonly isPriced: boolean
+  /** Whether one is charged before its true cost is known. */
+  readonly isReserved: boolean
+}
+
 /** The quotas of a request; null for those that no request decides. */
-function readQuotas(options: RateLimitOptions): (c: Context | null) => readonly Policy[] {
+function readQuotas(options: RateLimitOptions): (c: Context | null) => Plan {
   const { quotas, dryRun = false } = options
   if (quotas === undefined) {
-    const policies = makePolicies([options], dryRun)
-    return () => policies
+    const plan = makePlan([options], dryRun)
+    return () => plan
   }
   for (const setting of ['quota', 'periodSeconds', 'burst', 'by', 'cost', 'reserve', 'name'] as const) {
     if (setting in options) throw new TypeError(`rateLimit(): ${setting} belongs into each of quotas.`)
   }
   if (typeof quotas !== 'function') {
-    const policies = makePolicies(quotas, dryRun)
-    return () => policies
+    const plan = makePlan(quotas, dryRun)
+    return () => plan
   }
-  const known = new WeakMap<readonly QuotaOptions[], readonly Policy[]>()
+  const known = new WeakMap<readonly QuotaOptions[], Plan>()
   return (c) => {
     if (c === null) throw new SetupError('rateLimit(): quotas is a function of the request; name them: { …, quotas }.')
     const given = quotas(c)
-    const policies = known.get(given) ?? planOf(given, dryRun)
-    known.set(given, policies)
-    return policies
+    const plan = known.get(given) ?? planAsked(given, dryRun)
+    known.set(given, plan)
+    return plan
+  }
+}
+
+function makePlan(quotas: readonly QuotaOptions[], dryRun: boolean): Plan {
+  const policies = makePolicies(quotas, dryRun)
+  return {
+    policies,
+    isPriced: policies.every(({ cost }) => typeof cost === 'number'),
+    isReserved: policies.some(({ isReserved }) => isReserved),
   }
 }
 
 /** The event names what is wrong with a plan: no start could show it. */
-function planOf(quotas: readonly QuotaOptions[], dryRun: boolean): readonly Policy[] {
+function planAsked(quotas: readonly QuotaOptions[], dryRun: boolean): Plan {
   try {
-    return makePolicies(quotas, dryRun)
+    return makePlan(quotas, dryRun)
   } catch (error) {
     throw new SetupError(error instanceof Error ? error.message : 'rateLimit(): quotas gave no quotas.')
   }
 }
 
 function place(kit: Kit, c: Context, policy: Policy, ipv6Prefix: number): PlacedCharge {
-  const subject = subjectOf('rateLimit()', kit, c, policy.by, ipv6Prefix)
+  const { by, rate, bucket } = policy
+  const { partition, within } = subjectOf('rateLimit()', kit, c, by, ipv6Prefix)
   const cost = typeof policy.cost === 'number' ? policy.cost : 0
-  return { partition: subject.partition, name: bucketOf(policy.bucket, subject), rate: policy.rate, cost }
+  return { partition, name: bucketOf(bucket, within), rate, cost }
 }
 
 /** A function that throws gives a promise that rejects: so those of the other quotas are not left alone. */
@@ -217,10 +246,10 @@ function checked({ name }: Policy, cost: number): number {
   throw new SetupError(`rateLimit(): the cost of ${name} must be a whole number of units, 0 or more.`)
 }
 
-interface Decided {
+/** What was asked of a store, and what is told of its answer. */
+interface Asked {
   readonly policies: readonly Policy[]
   readonly charges: readonly PlacedCharge[]
-  readonly verdict: Verdict
   readonly store: RememberingStore
   /** When what was reserved was charged; 0 where nothing was. */
   readonly sinceMs: number
@@ -228,10 +257,8 @@ interface Decided {
   readonly refusals: Refusals
 }
 
-function answer(kit: Kit, c: Context, decided: Decided): Response | undefined {
-  const { policies, charges, verdict, dryRun, refusals } = decided
-  let waitMs = 0
-  const violated: string[] = []
+function answer(kit: Kit, c: Context, asked: Asked, verdict: Verdict): Response | undefined {
+  const { policies, charges, dryRun } = asked
   for (let i = 0; i < policies.length; i++) {
     const state = verdict.states[i]
     if (!state) continue
@@ -241,20 +268,26 @@ function answer(kit: Kit, c: Context, decided: Decided): Response | undefined {
     const isDryRun = dryRun
     const limit = { policy, quota, periodSeconds, remaining, resetAfterMs, retryAfterMs, partitionKey, isDryRun }
     kit.addLimit(limit, item)
-    if (verdict.admitted || retryAfterMs === 0) continue
-    violated.push(policy)
-    waitMs = Math.max(waitMs, retryAfterMs ?? 0)
   }
   if (!dryRun) kit.respond(limitFields(kit.limits, kit.policyItems))
-  if (verdict.admitted) {
-    holdReserved(kit, c, decided)
-    return undefined
+  if (!verdict.admitted) return deny(kit, c, asked, verdict)
+  holdReserved(kit, c, asked)
+  return undefined
+}
+
+function deny(kit: Kit, c: Context, { policies, dryRun, refusals }: Asked, { states }: Verdict): Response | undefined {
+  let waitMs = 0
+  const violated: string[] = []
+  for (let i = 0; i < policies.length; i++) {
+    const state = states[i]
+    if (!state || state.retryAfterMs === 0) continue
+    violated.push(policies[i]!.name)
+    waitMs = Math.max(waitMs, state.retryAfterMs ?? 0)
   }
   for (const resource of violated) {
     kit.emit({ type: 'limit.refused', level: 'warn', reason: dryRun ? 'dry_run' : 'quota', resource })
   }
-  if (dryRun) return notePassed(c)
-  return kit.refuse(refusals.of(violated, seconds(waitMs)))
+  return dryRun ? notePassed(c) : kit.refuse(refusals.of(violated, seconds(waitMs)))
 }
 
 /** No wait makes it pass, so none is told. */
@@ -267,7 +300,7 @@ function tooDear(kit: Kit, { name, rate }: Policy): Response {
 }
 
 /** What a failed request reserved goes back, unless its handler settled it. */
-function holdReserved(kit: Kit, c: Context, { policies, charges, store, sinceMs }: Decided): void {
+function holdReserved(kit: Kit, c: Context, { policies, charges, store, sinceMs }: Asked): void {
   for (let i = 0; i < policies.length; i++) {
     const { name, isReserved } = policies[i]!
     if (!isReserved) continue

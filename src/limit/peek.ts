@@ -66,7 +66,7 @@ function chargeFor(policy: Policy, who: Counted, ipv6Prefix: number, cost: numbe
   let functions = 0
   const texts = policy.by.map((by) => textFor(by, who, ipv6Prefix, typeof by === 'function' ? functions++ : 0))
   const subject = subjectOfTexts(texts)
-  return { partition: subject.partition, name: bucketOf(policy.bucket, subject), rate: policy.rate, cost }
+  return { partition: subject.partition, name: bucketOf(policy.bucket, subject.within), rate: policy.rate, cost }
 }
 
 function textFor(by: CountedBy, who: Counted, ipv6Prefix: number, place: number): string {

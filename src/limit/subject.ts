@@ -61,7 +61,7 @@ export function keyText(text: string): string {
 }
 
 /** The name of a subject's bucket. */
-export function bucketOf(policy: string, { within }: Subject): string {
+export function bucketOf(policy: string, within: string): string {
   return within === '' ? policy : `${policy}:${within}`
 }
 

@@ -220,6 +220,20 @@ export const bodyCases: readonly Case[] = [
       assert.deepEqual(asked, [10_000])
       assert.equal(cancelled, true)
     },
+    'a body that stops half-way is too slow, and never taken for whole': async () => {
+      for (const declared of [null, 3, 10]) {
+        let cancelled = 0
+        const stopping = new ReadableStream<Uint8Array>({
+          start: (controller) => controller.enqueue(bytes(3)),
+          cancel() {
+            cancelled++
+          },
+        })
+        const answer = await readBody(stopping, CAP, declared, 0.02)
+        assert.equal((answer as { code: string }).code, 'body.timeout', String(declared))
+        assert.equal(cancelled, 1)
+      }
+    },
     'leaves no timer behind, however the body ends': async () => {
       const { setTimeout: set, clearTimeout: clear } = globalThis
       const running = new Set<unknown>()

@@ -1,4 +1,5 @@
 import type { HeaderTable } from '../../src/header-rules.ts'
+import { isKnownDeno, symbolOf } from './known.ts'
 
 /** A header as Deno keeps it. */
 type Field = readonly [name: string, value: string]
@@ -10,8 +11,6 @@ interface Keys {
   readonly guard: symbol
 }
 
-/** The versions whose ways are known. Others are spoken to as documented. */
-const KNOWN = /^2\.9\./
 /** What `Headers` take as it stands: visible Latin-1, with spaces and tabs inside. */
 const VALUE = /^(?:[!-~\x80-\xff](?:[\t -~\x80-\xff]*[!-~\x80-\xff])?)?$/
 
@@ -36,11 +35,11 @@ export function headerTable(response: Response): HeaderTable | null {
 }
 
 function findKeys(): Keys | null {
-  const { version } = (globalThis as { Deno?: { readonly version: { readonly deno: string } } }).Deno ?? {}
-  if (version === undefined || !KNOWN.test(version.deno)) return null
-  const symbols = Object.getOwnPropertySymbols(new Headers())
-  const of = (name: string): symbol | undefined => symbols.find(({ description }) => description === name)
-  const [list, lowerNames, guard] = [of('header list'), of('lowercase header names'), of('guard')]
+  if (!isKnownDeno()) return null
+  const headers = new Headers()
+  const list = symbolOf(headers, 'header list')
+  const lowerNames = symbolOf(headers, 'lowercase header names')
+  const guard = symbolOf(headers, 'guard')
   return list && lowerNames && guard ? { list, lowerNames, guard } : null
 }
 

@@ -2,6 +2,7 @@ import { makeAddress, UNKNOWN_ADDRESS } from '../../src/address.ts'
 import type { Platform } from '../../src/platform.ts'
 import { nativeCrypto } from '../native.ts'
 import { headerTable } from './header-list.ts'
+import { isOffServer } from './off-server.ts'
 
 /** What of `Deno.serve`'s handler info is used. */
 interface DenoInfo {
@@ -19,6 +20,7 @@ export const platform: Platform = {
     const peer = (c.env as Partial<DenoInfo> | undefined)?.remoteAddr
     return peer?.transport === 'tcp' ? makeAddress(peer.hostname, 'socket') : UNKNOWN_ADDRESS
   },
+  framesBody: isOffServer,
   headerTable,
   defer: () => undefined,
   log: (line) => console.log(line),

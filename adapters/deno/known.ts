@@ -1,0 +1,18 @@
+/** The versions whose ways are known. Others are spoken to as documented. */
+const KNOWN = /^2\.9\./
+
+let isKnown: boolean | undefined
+
+/** Whether this is a Deno whose objects are made as we know them. */
+export function isKnownDeno(): boolean {
+  if (isKnown === undefined) {
+    const { Deno } = globalThis as { Deno?: { readonly version: { readonly deno: string } } }
+    isKnown = Deno !== undefined && KNOWN.test(Deno.version.deno)
+  }
+  return isKnown
+}
+
+/** The symbol of an object with a description: Deno exports none of its own. */
+export function symbolOf(object: object, description: string): symbol | undefined {
+  return Object.getOwnPropertySymbols(object).find((symbol) => symbol.description === description)
+}

@@ -1,5 +1,5 @@
 import { StoreOutage } from '../../src/store/contract.ts'
-import { answerOf, type Bucket, type Charge, type Decision, decide, makeTurn, weigh } from '../../src/store/gcra.ts'
+import { type Bucket, type Charge, type Decision, decide, UNCHARGED_US, weighApart } from '../../src/store/gcra.ts'
 import type { Reply } from './commands.ts'
 import type { Tariff } from './tariff.ts'
 
@@ -34,11 +34,8 @@ export function jobOf(calls: readonly Call[], refunds: boolean, asksEpoch: boole
 export function decisionOf({ rate, cost }: Charge, reply: number | readonly Reply[]): Decision {
   // A number is how far ahead of the clock the bucket was, and says that the charge is made.
   const [nowMs, verdict, tatUs, rest] = typeof reply === 'number' ? [0, 1, reply, 0] : (reply as readonly number[])
-  const turn = makeTurn()
-  turn.tatUs = tatUs! < 0 ? Number.NEGATIVE_INFINITY : tatUs!
-  turn.rest = rest!
-  weigh(turn, rate, cost, nowMs!)
-  return checked({ admitted: turn.admitted, states: [answerOf(turn, rate)] }, verdict!)
+  const state = weighApart(tatUs! < 0 ? UNCHARGED_US : tatUs!, rest!, rate, cost, nowMs!)
+  return checked({ admitted: state.retryAfterMs === 0, states: [state] }, verdict!)
 }
 
 /**

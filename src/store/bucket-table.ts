@@ -1,5 +1,6 @@
 import { randomBytes } from '../bytes.ts'
 import { BucketQueue } from './bucket-queue.ts'
+import { type BucketState, type Rate, weigh } from './gcra.ts'
 import { KeyHash } from './key-hash.ts'
 import { KeyIndex } from './key-index.ts'
 import { Pages, rowInPage } from './pages.ts'
@@ -25,6 +26,8 @@ const PLACES = (1 << PLACE_BITS) - 1
 const MAX_LIFTS = 1024
 const MAX_CLASSES = 64
 const CLASS_UNITS = 64
+/** No longer text is held, not even one. */
+const REMEMBERED_UNITS = 64
 
 /**
  * GCRA buckets that may be evicted, by class: idle ones first (TAT passed), then the one nearest to idle within the
@@ -40,6 +43,10 @@ export class BucketTable {
   readonly #queues: BucketQueue[] = []
   readonly #index: KeyIndex = new KeyIndex((slot) => this.#int(slot, HIGH))
   #hash: KeyHash | null = null
+  /** The key that was looked for last, null where none is remembered, and its slot. */
+  #partition: string | null = null
+  #name = ''
+  #found = -1
   #size = 0
   /** The class of whoever came last, and what its partitions begin with: most come in crowds. */
   #lastClass = 0
@@ -65,8 +72,9 @@ export class BucketTable {
    * @throws {RangeError} for a lone surrogate, which has no UTF-8.
    */
   find(partition: string, name: string): number {
-    const { low, high } = this.#hashOf(partition, name)
-    return this.#index.find(low, high)
+    // Who came last comes again, an attacker above all: comparing is cheaper than hashing.
+    if (partition !== this.#partition || name !== this.#name) this.#search(partition, name)
+    return this.#found
   }
 
   /** TAT of the bucket in a slot, µs since the epoch. */
@@ -77,6 +85,16 @@ export class BucketTable {
   /** Rest of the bucket in a slot. */
   rest(slot: number): number {
     return this.#rows.floats(slot)[rowInPage(slot) * FLOATS + REST]!
+  }
+
+  /** Decides a charge of the bucket in a slot, and makes it if it fits: see {@link weigh}. */
+  charge(slot: number, rate: Rate, cost: number, nowMs: number): BucketState {
+    const floats = this.#rows.floats(slot)
+    const at = rowInPage(slot) * FLOATS + TAT
+    const beforeUs = floats[at]!
+    const state = weigh(floats, at, rate, cost, nowMs)
+    if (floats[at]! < beforeUs) this.#hasten(slot, floats[at]!)
+    return state
   }
 
   /** Changes the bucket in a slot. The queue holds a lower bound of the TAT, so that a charge need not touch it. */
@@ -91,8 +109,10 @@ export class BucketTable {
 
   /** Keeps a bucket under a key that has none. */
   add(partition: string, name: string, tatUs: number, rest: number): void {
-    const { low, high } = this.#hashOf(partition, name)
+    this.find(partition, name)
+    const { low, high } = this.#hash!
     const slot = this.#size++
+    this.#found = slot
     this.#rows.resize(this.#size)
     const ints = this.#rows.ints(slot)
     const floats = this.#rows.floats(slot)
@@ -127,11 +147,14 @@ export class BucketTable {
     return true
   }
 
-  #hashOf(partition: string, name: string): KeyHash {
+  #search(partition: string, name: string): void {
+    this.#partition = null
     // Not in the constructor: Workers refuses randomness outside of a request, and a store may be made there.
     this.#hash ??= new KeyHash(randomBytes(8))
     this.#hash.of(partition, name)
-    return this.#hash
+    this.#found = this.#index.find(this.#hash.low, this.#hash.high)
+    this.#partition = partition.length <= REMEMBERED_UNITS ? partition : null
+    this.#name = name
   }
 
   #classOf(partition: string): number {
@@ -173,6 +196,8 @@ export class BucketTable {
     this.#index.remove(queue.markAt(place), slot)
     queue.remove(place)
     const last = --this.#size
+    if (this.#found === slot) this.#found = -1
+    else if (this.#found === last) this.#found = slot
     if (slot !== last) this.#fill(slot, last)
     this.#rows.resize(last)
   }

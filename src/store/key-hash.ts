@@ -22,7 +22,6 @@ export class KeyHash {
   /** Names are few, as limiters are: the states behind some are kept. */
   readonly #known = new Map<string, Int32Array>()
   #name: string | null = null
-  #partition: string | null = null
   #start: Int32Array
 
   /** @param key 8 random bytes */
@@ -41,16 +40,11 @@ export class KeyHash {
    */
   of(partition: string, name: string): void {
     if (name !== this.#name) {
-      this.#partition = null
       this.#start = this.#startOf(name)
       this.#name = name
     }
-    // Who came last comes again, an attacker above all: comparing is cheaper than hashing.
-    if (partition === this.#partition) return
-    this.#partition = null
-    const raw = partition.length <= RAW_UNITS && this.#hash(partition, this.#start, null)
-    if (!raw) this.#hash(encoded(partition), this.#start, null)
-    this.#partition = raw ? partition : null
+    if (partition.length <= RAW_UNITS && this.#hash(partition, this.#start, null)) return
+    this.#hash(encoded(partition), this.#start, null)
   }
 
   /**

@@ -13,7 +13,7 @@ import {
   StoreOutage,
   SWEEP_DELAY_MS,
 } from './contract.ts'
-import { answerOf, type Bucket, type Charge, type Decision, decide, makeTurn, weigh } from './gcra.ts'
+import { type Bucket, type BucketState, type Charge, type Decision, decide, UNCHARGED_US, weigh } from './gcra.ts'
 import { RecordTable, recordBytes } from './record-table.ts'
 
 /** How much a {@link memoryStore} may hold, and its clock. */
@@ -69,7 +69,8 @@ class Memory implements ImmediateStore {
   readonly #maxEntries: number
   readonly #maxBytes: number
   readonly #records = new RecordTable()
-  readonly #turn = makeTurn()
+  /** Where a bucket is weighed before it is kept. */
+  readonly #cells = new Float64Array(2)
   #buckets = new BucketTable()
   #versions = 0
   #closed = false
@@ -131,15 +132,9 @@ class Memory implements ImmediateStore {
     if (charges.length !== 1) return this.#consumeAll(partition, charges, now)
     // decide() for one charge, on the bucket where it lies: most decisions are of this kind.
     const { name, rate, cost } = charges[0]!
-    const turn = this.#turn
     const slot = this.#buckets.find(partition, name)
-    turn.tatUs = slot < 0 ? Number.NEGATIVE_INFINITY : this.#buckets.tatUs(slot)
-    turn.rest = slot < 0 ? 0 : this.#buckets.rest(slot)
-    weigh(turn, rate, cost, now)
-    if (turn.admitted && slot < 0) this.#add(partition, name, turn.nextUs, turn.nextRest, now)
-    else if (turn.admitted) this.#buckets.change(slot, turn.nextUs, turn.nextRest)
-    else if (turn.pulled) this.#buckets.change(slot, turn.tatUs, turn.rest)
-    return { admitted: turn.admitted, states: [answerOf(turn, rate)] }
+    const state = slot < 0 ? this.#chargeNew(partition, charges[0]!, now) : this.#buckets.charge(slot, rate, cost, now)
+    return { admitted: state.retryAfterMs === 0, states: [state] }
   }
 
   close(): void {
@@ -163,6 +158,16 @@ class Memory implements ImmediateStore {
   #bucketOf(partition: string, name: string): Bucket | null {
     const slot = this.#buckets.find(partition, name)
     return slot < 0 ? null : { tatUs: this.#buckets.tatUs(slot), rest: this.#buckets.rest(slot) }
+  }
+
+  /** Charges a key that has no bucket. */
+  #chargeNew(partition: string, { name, rate, cost }: Charge, now: number): BucketState {
+    const cells = this.#cells
+    cells[0] = UNCHARGED_US
+    cells[1] = 0
+    const state = weigh(cells, 0, rate, cost, now)
+    if (state.retryAfterMs === 0) this.#add(partition, name, cells[0]!, cells[1]!, now)
+    return state
   }
 
   /** Keeps a new bucket, unless it is idle: an idle bucket says nothing. */

@@ -66,6 +66,50 @@ export const bucketTableCases: readonly Case[] = cases('BucketTable', {
       { seed: 3, numRuns: 100 },
     )
   },
+  'finds a key again that was asked for last, wherever drops and others have put its bucket': () => {
+    const names = ['a', 'b', 'c', 'd', 'e']
+    fc.assert(
+      fc.property(
+        fc.constantFrom(...names, 'none'),
+        fc.nat(5),
+        fc.shuffledSubarray(names, { minLength: 5 }),
+        (...drawn) => {
+          const [asked, drops, order] = drawn
+          const table = new BucketTable()
+          for (const name of names) table.add(`address:${name}`, 'n', order.indexOf(name), 0)
+          const isKept = (): boolean => order.indexOf(asked) >= names.length - table.size
+          const tatUs = (): number => {
+            const slot = table.find(`address:${asked}`, 'n')
+            return slot < 0 ? -1 : table.tatUs(slot)
+          }
+          tatUs()
+          for (let i = 0; i < drops; i++) {
+            table.dropNearest()
+            assert.equal(tatUs(), isKept() ? order.indexOf(asked) : -1)
+          }
+          if (tatUs() >= 0) return
+          table.add(`address:${asked}`, 'n', 7, 0)
+          assert.equal(tatUs(), 7)
+          assert.equal(table.find(`address:${asked}`, 'other'), -1)
+        },
+      ),
+      { seed: 13, numRuns: 300 },
+    )
+  },
+  'throws for a lone surrogate as often as it is asked for, and finds the others after it': () => {
+    const table = new BucketTable()
+    table.add('address:a', 'n', 1, 0)
+    for (let i = 0; i < 3; i++) {
+      assert.throws(() => table.find('\ud800', 'n'), RangeError)
+      assert.throws(() => table.find('address:a', '\ud800'), RangeError)
+      assert.equal(table.find('address:a', 'n'), 0)
+    }
+    assert.equal(table.find('address:b', 'n'), -1)
+    assert.throws(() => table.find('\ud800', 'n'), RangeError)
+    table.add('address:b', 'n', 2, 0)
+    assert.equal(table.find('address:a', 'n'), 0)
+    assert.equal(table.find('address:b', 'n'), 1)
+  },
   'grows and shrinks over many pages without losing a bucket': () => {
     const table = new BucketTable()
     for (let i = 0; i < 5_000; i++) table.add(`address:${i}`, 'n', (i * 7919) % 5_000, i)

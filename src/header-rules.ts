@@ -26,16 +26,20 @@ const PRIVATE = /(?:^|[\s,])(?:no-store|private)(?:$|[\s,])/i
  * Applies rules in their order: a later one has the last word.
  *
  * @param groups rules in groups, as they were given
- * @param holdsNone whether the table holds none of the headers that the rules name: then it need not be asked
+ * @param held the names of all that the table holds, where they are known: then it need not be asked for others
  */
-export function applyRules(table: HeaderTable, groups: readonly HeaderRules[], holdsNone = false): void {
+export function applyRules(
+  table: HeaderTable,
+  groups: readonly HeaderRules[],
+  held: readonly string[] | null = null,
+): void {
   for (let g = 0; g < groups.length; g++) {
     const rules = groups[g]!
     for (let i = 0; i < rules.length; i++) {
       const rule = rules[i]!
       const how = rule[2]
       if (how === undefined) table.set(rule[0], rule[1])
-      else if (holdsNone && !isNamedBefore(groups, g, i)) {
+      else if (held !== null && !held.includes(rule[0]) && !isNamedBefore(groups, g, i)) {
         if (how !== 'remove') table.set(rule[0], rule[1])
       } else apply(table, rule)
     }

@@ -345,9 +345,10 @@ export class Kit implements Exchange {
   /** The Response of a refusal. A format that throws is a fault of its own, and the standard shape is sent. */
   refuse(refusal: Refusal): Response {
     const { formatProblem, platform } = this.base
+    const headersOf = (response: Response) => platform.headerTable?.(response) ?? response.headers
     try {
       // Where they are filled in on the way out, they are better given.
-      return renderProblem(refusal, formatProblem, platform.withHeaders === undefined)
+      return renderProblem(refusal, formatProblem, platform.withHeaders ? undefined : headersOf)
     } catch (error) {
       this.emit({
         type: 'fault',

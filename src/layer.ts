@@ -228,7 +228,7 @@ export function writeHeaders(c: Context, kit: Kit): number {
   try {
     const table = platform.headerTable?.(res)
     if (table) applyRules(table, kit.headerRules)
-    else applyRules(res.headers, kit.headerRules, hasTypeAlone(res.headers))
+    else applyRules(res.headers, kit.headerRules, namesOf(res.headers))
   } catch (error) {
     if (!(error instanceof TypeError)) throw error
     // A fetched or redirecting response has immutable headers: copy it once.
@@ -238,12 +238,16 @@ export function writeHeaders(c: Context, kit: Kit): number {
   return status
 }
 
-/** Whether there is at most a `Content-Type`, as in most answers: to find that out costs less than to ask for some others. */
-function hasTypeAlone(headers: Headers & { readonly count?: number }): boolean {
-  // Bun counts them; elsewhere they are gone through.
-  if (headers.count !== undefined) return headers.count === (headers.has('content-type') ? 1 : 0)
-  for (const name of headers.keys()) if (name !== 'content-type') return false
-  return true
+const TYPE_ALONE: readonly string[] = ['content-type']
+const MAX_NAMES = 6
+
+/** The names of headers where they are few: to go through them costs less than to ask for others. */
+function namesOf(headers: Headers & { readonly count?: number }): readonly string[] | null {
+  // Bun counts them, which is cheaper still: most answers hold their type alone.
+  if (headers.count !== undefined) return headers.count === 1 && headers.has('content-type') ? TYPE_ALONE : null
+  const names: string[] = []
+  for (const name of headers.keys()) if (names.push(name) > MAX_NAMES) return null
+  return names
 }
 
 /** No Problem: without a kit there is nowhere to record it, and Hono's own handler shows a plain error to the developer. */

@@ -118,13 +118,18 @@ interface Written {
 /**
  * The one renderer: a refusal as a Response, `application/problem+json` unless a format is given.
  *
- * @param setsHeaders whether headers are cheaper set on a Response than given to it
+ * @param headersOf where headers are cheaper set on a Response than given to it, those of one
  */
-export function renderProblem(refusal: Refusal, format?: ProblemFormat, setsHeaders = false): Response {
+export function renderProblem(
+  refusal: Refusal,
+  format?: ProblemFormat,
+  headersOf?: (response: Response) => Pick<Headers, 'set'>,
+): Response {
   const { body, status, headers } = format ? written(refusal, format) : standard(refusal)
-  if (!setsHeaders) return new Response(body, { status, headers: { ...headers } })
+  if (!headersOf) return new Response(body, { status, headers: { ...headers } })
   const response = new Response(body, { status })
-  for (const name in headers) response.headers.set(name, headers[name]!)
+  const table = headersOf(response)
+  for (const name in headers) table.set(name, headers[name]!)
   return response
 }
 

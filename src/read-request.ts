@@ -20,6 +20,8 @@ const classes = new WeakMap<object, new (inner: Req) => Req & ReadRequest>()
 const decoder = new TextDecoder()
 /** What of a request needs no body, though Hono's own reads `raw` for some. */
 const BODILESS: readonly PropertyKey[] = ['param', 'query', 'queries', 'addValidatedData', 'valid']
+/** What Hono keeps on a request itself. */
+const FIELDS = ['path', 'routeIndex', 'bodyCache']
 
 /**
  * Leaves a request with the bytes that were read of it: what is asked of `c.req` is answered from them, and `c.req.raw` is a
@@ -168,34 +170,23 @@ function makeClass(base: object): new (inner: Req) => Req & ReadRequest {
 
   const { prototype } = Answering
   Object.defineProperty(prototype, READ, { value: true })
-  Object.setPrototypeOf(prototype, base)
-  for (const key of Reflect.ownKeys(base)) {
+  for (const key of [...Reflect.ownKeys(base), ...FIELDS]) {
     if (Object.hasOwn(prototype, key)) continue
-    const { value, get } = Object.getOwnPropertyDescriptor(base, key)!
-    // What Hono keeps under a symbol is of its routes.
-    const withBody = get === undefined && !BODILESS.includes(key) && typeof key !== 'symbol'
-    if (typeof value === 'function') {
-      Object.defineProperty(prototype, key, {
-        value(this: Answering, ...args: unknown[]): unknown {
-          const inner = Answering.innerOf(this, withBody)
-          return (inner[key] as (...given: unknown[]) => unknown)(...args)
-        },
-      })
-    } else forwardField(key)
-  }
-  for (const key of ['path', 'routeIndex', 'bodyCache']) forwardField(key)
-
-  function forwardField(key: PropertyKey): void {
+    const isMethod = typeof Object.getOwnPropertyDescriptor(base, key)?.value === 'function'
+    const readsBody = isMethod && !BODILESS.includes(key)
     Object.defineProperty(prototype, key, {
       configurable: true,
       get(this: Answering): unknown {
-        return Answering.innerOf(this, false)[key]
+        const inner = Answering.innerOf(this, readsBody)
+        const value = inner[key]
+        return isMethod ? (value as () => unknown).bind(inner) : value
       },
       set(this: Answering, value: unknown) {
         Answering.innerOf(this, false)[key] = value
       },
     })
   }
+  Object.setPrototypeOf(prototype, base)
   return Answering as unknown as new (
     inner: Req,
   ) => Req & ReadRequest

@@ -2,7 +2,8 @@
 const UNRESERVED = /[A-Za-z0-9._~-]/
 /** What most URLs are: an authority, and a path whose segments are of unreserved characters and begin with no dot. */
 const PLAIN_URL = /^https?:\/\/[\w.:[\]-]+(?:\/[\w~-][\w.~-]*)*\/?(?:\?|$)/
-const WITH_AUTHORITY = /^https?:\/\/[^/?#]/
+/** An authority, and the raw path, before any decoding, without query or fragment. */
+const URL_PARTS = /^https?:\/\/[^/?#]+([^?#]*)/
 const CONTROL_OR_BACKSLASH = /[\u0000-\u0020\u007f\\]/
 
 /**
@@ -12,7 +13,8 @@ const CONTROL_OR_BACKSLASH = /[\u0000-\u0020\u007f\\]/
 export function urlFault(url: string): string | null {
   if (PLAIN_URL.test(url)) return null
   // HTTP/1.0 without Host leaves Bun's URL without one, and the path would be read as it.
-  return WITH_AUTHORITY.test(url) ? pathFault(rawPath(url)) : 'no_authority'
+  const path = URL_PARTS.exec(url)?.[1]
+  return path === undefined ? 'no_authority' : pathFault(path === '' ? '/' : path)
 }
 
 /**
@@ -29,16 +31,6 @@ export function pathFault(path: string): string | null {
   if (CONTROL_OR_BACKSLASH.test(path)) return 'control_or_backslash'
   if (path.includes('/.') && /\/\.{1,2}(?:\/|$)/.test(path)) return 'dot_segment'
   return path.includes('%') ? escapeFault(path) : null
-}
-
-/** The raw path of a request URL, without query or fragment. */
-export function rawPath(url: string): string {
-  const start = url.indexOf('/', url.indexOf('://') + 3)
-  if (start < 0) return '/'
-  const query = url.indexOf('?', start)
-  const end = query < 0 ? url.length : query
-  const fragment = url.indexOf('#', start)
-  return url.slice(start, fragment < 0 || fragment > end ? end : fragment)
 }
 
 function escapeFault(path: string): string | null {

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import fc from 'fast-check'
 import { Hono } from 'hono'
-import { pathFault, rawPath } from '../../src/http/path.ts'
+import { pathFault, urlFault } from '../../src/http/path.ts'
 import { type Case, cases } from '../cases.ts'
 import { rawRequest, secured } from '../support/fixtures.ts'
 
@@ -174,12 +174,47 @@ export const pathCases: readonly Case[] = [
       assert.ok(Date.now() - start < 1000)
     },
   }),
-  ...cases('rawPath()', {
-    'is the path as it was sent, without query or fragment': () => {
-      assert.equal(rawPath('http://localhost/a/%2e%2e/b?c=/d#e'), '/a/%2e%2e/b')
-      assert.equal(rawPath('http://localhost/a#b?c'), '/a')
-      assert.equal(rawPath('http://localhost'), '/')
-      assert.equal(rawPath('https://user@[::1]:8787//x'), '//x')
+  ...cases('urlFault()', {
+    'looks at the path alone, as it came': () => {
+      for (const url of ['http://localhost', 'http://localhost/a#b?c', 'https://user@[::1]:8787/a', 'http://a?//'])
+        assert.equal(urlFault(url), null, url)
+      assert.equal(urlFault('http://localhost/a/%2e%2e/b?c=/d#e'), 'encoded_unreserved')
+      assert.equal(urlFault('https://user@[::1]:8787//x'), 'empty_segment')
+      assert.equal(urlFault('http://localhost/a?b//c/../d'), null)
+    },
+    'refuses a URL without an authority': () => {
+      for (const url of ['http://', 'http:///a', 'http://?a', 'http://#a', '/a', 'a', '', 'ftp://a/b', 'data:,a'])
+        assert.equal(urlFault(url), 'no_authority', url)
+    },
+    'tells of any URL what pathFault() tells of its path': () => {
+      const origin = fc.constantFrom('http://a', 'https://a.example:8080', 'http://[::1]', 'https://u:p@a')
+      const query = fc.constantFrom('', '?', '?a=//../%2f', '#//', '?a#b', '#a?b')
+      const unit = fc.constantFrom(
+        '/',
+        '/',
+        'a',
+        'Z9',
+        '.',
+        '..',
+        '~',
+        '-',
+        '_',
+        '%',
+        '%2e',
+        '%41',
+        '%20',
+        '\\',
+        ';',
+        ' ',
+        'é',
+      )
+      const path = fc.array(unit).map((units) => `/${units.join('')}`)
+      fc.assert(
+        fc.property(origin, fc.oneof(path, fc.constantFrom(...ACCEPTED)), query, (before, between, behind) => {
+          assert.equal(urlFault(before + between + behind), pathFault(between), between)
+        }),
+        { numRuns: 5000 },
+      )
     },
   }),
   ...cases('The path guard', {

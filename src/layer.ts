@@ -228,14 +228,18 @@ export function writeHeaders(c: Context, kit: Kit): number {
   try {
     const table = platform.headerTable?.(res)
     if (table) applyRules(table, kit.headerRules)
-    else applyRules(res.headers, kit.headerRules, namesOf(res.headers))
+    else applyToHeaders(res.headers, kit)
   } catch (error) {
     if (!(error instanceof TypeError)) throw error
     // A fetched or redirecting response has immutable headers: copy it once.
     replaceResponse(c, new Response(res.body, res))
-    applyRules(c.res.headers, kit.headerRules)
+    applyToHeaders(c.res.headers, kit)
   }
   return status
+}
+
+function applyToHeaders(headers: Headers, kit: Kit): void {
+  applyRules(headers, kit.headerRules, namesOf(headers))
 }
 
 const TYPE_ALONE: readonly string[] = ['content-type']

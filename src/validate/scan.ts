@@ -4,7 +4,10 @@ export const MAX_DEPTH = 64
 export const MAX_KEYS = 10_000
 
 /** One open object or array: the keys seen in an object, null for an array. */
-type Open = Set<string> | null
+type Open = string[] | Set<string> | null
+
+/** So many keys are compared one by one, as most objects have no more; to make a Set costs more than that. */
+const FEW_KEYS = 16
 
 /**
  * Why a JSON text is not taken though a parser might take it, or null. Stops nesting that breaks recursive code, floods of
@@ -18,20 +21,20 @@ export function jsonFault(text: string): string | null {
     switch (text.charCodeAt(i)) {
       case 0x22: {
         const end = endOfString(text, i)
-        const inside = open.at(-1)
+        const inside = open[open.length - 1]
         if (inside && isKey(text, end)) {
           keys += 1
           if (keys > MAX_KEYS) return `It holds more than ${MAX_KEYS} keys.`
           const key = keyOf(text.slice(i, end))
           if (key === '__proto__' || key === 'constructor') return 'It holds a key that is not allowed.'
-          if (inside.has(key)) return 'It holds one key twice.'
-          inside.add(key)
+          if (!isNew(key, inside)) return 'It holds one key twice.'
+          if (Array.isArray(inside) && inside.length > FEW_KEYS) open[open.length - 1] = new Set(inside)
         }
         i = end - 1
         break
       }
       case 0x7b:
-        open.push(new Set())
+        open.push([])
         break
       case 0x5b:
         open.push(null)
@@ -46,8 +49,20 @@ export function jsonFault(text: string): string | null {
   return null
 }
 
+/** Takes a key in, unless it was seen. */
+function isNew(key: string, seen: string[] | Set<string>): boolean {
+  if (!Array.isArray(seen)) return seen.size < seen.add(key).size
+  if (seen.includes(key)) return false
+  seen.push(key)
+  return true
+}
+
 /** The place behind the closing quote of the string that opens at `start`. */
 function endOfString(text: string, start: number): number {
+  const quote = text.indexOf('"', start + 1)
+  if (quote < 0) return text.length
+  if (text.charCodeAt(quote - 1) !== 0x5c) return quote + 1
+  // With escapes it is read unit by unit.
   for (let i = start + 1; i < text.length; i++) {
     const unit = text.charCodeAt(i)
     if (unit === 0x5c) i += 1

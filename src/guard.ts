@@ -44,9 +44,8 @@ function runFrom(start: number, steps: readonly Step[], kit: Kit, c: Context): S
     // A request that was answered meanwhile (a time-out stands before) goes no further.
     if (i > 0 && kit.lifecycle.isAnswered) return undefined
     const answer = steps[i]!(kit, c)
-    if (answer === undefined) continue
-    if (!isPending(answer)) return answer
-    return answer.then((settled) => settled ?? runFrom(i + 1, steps, kit, c))
+    if (isPending(answer)) return answer.then((settled) => settled ?? runFrom(i + 1, steps, kit, c))
+    if (answer) return answer
   }
   return undefined
 }

@@ -15,18 +15,16 @@ interface ReadRequest {
   given(): Bytes | null
 }
 
+type ReadRequestClass = new (inner: Req) => Req & ReadRequest
+
 /** By Hono's own prototype: an app may bring another copy of Hono than we were given. */
-const classes = new WeakMap<object, new (inner: Req) => Req & ReadRequest>()
+const classes = new WeakMap<object, ReadRequestClass>()
 const decoder = new TextDecoder()
-/** What of a request needs no body, though Hono's own reads `raw` for some. */
-const BODILESS: readonly PropertyKey[] = ['param', 'query', 'queries', 'addValidatedData', 'valid']
-/** What Hono keeps on a request itself. */
-const FIELDS = ['path', 'routeIndex', 'bodyCache']
 
 /**
  * Leaves a request with the bytes that were read of it: what is asked of `c.req` is answered from them, and `c.req.raw` is a
  * request whose body is unread, made when somebody asks for it. To make one costs as much as Hono's whole way to a handler,
- * and few handlers ask.
+ * and few handlers ask. Who kept `c.req` from before reads the body by its verbs all the same, but its `raw` is used up.
  */
 export function giveBody(c: Context, bytes: Bytes): void {
   const { req } = c
@@ -37,24 +35,7 @@ export function giveBody(c: Context, bytes: Bytes): void {
   }
   const made = new (classFor(Object.getPrototypeOf(req) as object))(req)
   made.take(bytes)
-  new WithRequest(c, made)
-}
-
-class Given {
-  constructor(object: object) {
-    // biome-ignore lint/correctness/noConstructorReturn: what is given is what gets the field.
-    return object as Given
-  }
-}
-
-/** Gives a context a `req` of its own. Engines make a field of a class many times quicker than `defineProperty()` does. */
-class WithRequest extends Given {
-  readonly req: unknown
-
-  constructor(c: Context, req: unknown) {
-    super(c)
-    this.req = req
-  }
+  Object.defineProperty(c, 'req', { configurable: true, enumerable: true, value: made })
 }
 
 /** The bytes that `c.req` answers from; null where none were read, or the app put others in their place. */
@@ -67,7 +48,7 @@ function readOf(req: Req): ReadRequest | null {
   return found[READ] ? (found as ReadRequest) : null
 }
 
-function classFor(base: object): new (inner: Req) => Req & ReadRequest {
+function classFor(base: object): ReadRequestClass {
   const known = classes.get(base)
   if (known) return known
   const made = makeClass(base)
@@ -75,11 +56,11 @@ function classFor(base: object): new (inner: Req) => Req & ReadRequest {
   return made
 }
 
-/**
- * A class of requests that answer from bytes, and have Hono's own request, whose body is used up, answer the rest. What may read a
- * body is answered by Hono's once it has a whole one again.
- */
-function makeClass(base: object): new (inner: Req) => Req & ReadRequest {
+/** What Hono keeps on a request itself. */
+const FIELDS: readonly PropertyKey[] = ['raw', 'path', 'routeIndex', 'bodyCache']
+
+/** A class of requests that answer from bytes, and have Hono's own request, whose body is used up, answer the rest. */
+function makeClass(base: object): ReadRequestClass {
   class Answering {
     readonly #inner: Req
     #bytes: Bytes | null = null
@@ -87,25 +68,32 @@ function makeClass(base: object): new (inner: Req) => Req & ReadRequest {
     #made: Request | null = null
     #text: Promise<string> | null = null
     #arrayBuffer: Promise<ArrayBuffer> | null = null
+    /** What the app, or a validator, put into Hono's cache: it goes before the bytes. */
+    bodyCache: Req['bodyCache'] = {}
 
     constructor(inner: Req) {
       this.#inner = inner
+      Object.defineProperty(this, 'raw', RAW)
+      const keys = Reflect.ownKeys(inner)
+      if (keys.length > FIELDS.length) keepOwn(this, inner, keys)
     }
 
     take(bytes: Bytes): void {
       this.#inner.raw = this.#head
-      this.#inner.bodyCache = {}
+      this.bodyCache = {}
       this.#bytes = bytes
       this.#made = null
       this.#text = null
       this.#arrayBuffer = null
+      // Hono's own verbs, here and for who kept its request, read from its cache before anything else.
+      this.#inner.bodyCache = { arrayBuffer: this.#buffer(bytes) as unknown as ArrayBuffer }
     }
 
     given(): Bytes | null {
-      return isEmpty(this.#inner.bodyCache) ? this.#bytes : null
+      return isEmpty(this.bodyCache) ? this.#bytes : null
     }
 
-    get raw(): Request {
+    get whole(): Request {
       const bytes = this.#bytes
       if (bytes === null) return this.#inner.raw
       this.#made ??= new Request(this.#inner.raw, { body: bytes })
@@ -113,11 +101,12 @@ function makeClass(base: object): new (inner: Req) => Req & ReadRequest {
     }
 
     /** What an app puts there is read as if nothing had been read. */
-    set raw(other: Request) {
+    replace(other: Request): void {
       this.#bytes = null
       this.#made = null
       this.#inner.raw = other
-      this.#inner.bodyCache = {}
+      this.bodyCache = {}
+      this.#inner.bodyCache = this.bodyCache
     }
 
     /** What an app did to `raw` is seen in what it asks of the rest. */
@@ -140,7 +129,7 @@ function makeClass(base: object): new (inner: Req) => Req & ReadRequest {
 
     text(): Promise<string> {
       const bytes = this.given()
-      if (bytes === null) return this.#inner.text()
+      if (bytes === null) return this.#asHono().text()
       this.#text ??= Promise.resolve(decoder.decode(bytes))
       return this.#text
     }
@@ -151,8 +140,11 @@ function makeClass(base: object): new (inner: Req) => Req & ReadRequest {
 
     arrayBuffer(): Promise<ArrayBuffer> {
       const bytes = this.given()
-      if (bytes === null) return this.#inner.arrayBuffer()
-      this.#arrayBuffer ??= Promise.resolve(whole(bytes))
+      return bytes === null ? this.#asHono().arrayBuffer() : this.#buffer(bytes)
+    }
+
+    #buffer(bytes: Bytes): Promise<ArrayBuffer> {
+      this.#arrayBuffer ??= Promise.resolve(wholeBuffer(bytes))
       return this.#arrayBuffer
     }
 
@@ -160,43 +152,64 @@ function makeClass(base: object): new (inner: Req) => Req & ReadRequest {
       return new Uint8Array(await this.arrayBuffer())
     }
 
-    /** Hono's own request; `withBody` where it may read the body. */
-    static innerOf(request: Answering, withBody: boolean): Record<PropertyKey, unknown> {
-      const inner = request.#inner
-      if (withBody) inner.raw = request.raw
-      return inner as unknown as Record<PropertyKey, unknown>
+    /** Hono's own request, as the app left it here. */
+    #asHono(): Req {
+      this.#inner.raw = this.#head
+      if (!isEmpty(this.bodyCache)) this.#inner.bodyCache = this.bodyCache
+      return this.#inner
+    }
+
+    static honoOf(request: Answering): Record<PropertyKey, unknown> {
+      return request.#asHono() as unknown as Record<PropertyKey, unknown>
     }
   }
 
   const { prototype } = Answering
   Object.defineProperty(prototype, READ, { value: true })
-  for (const key of [...Reflect.ownKeys(base), ...FIELDS]) {
+  Object.defineProperty(prototype, 'constructor', { value: base.constructor })
+  for (const key of [...Reflect.ownKeys(base), 'path', 'routeIndex']) {
     if (Object.hasOwn(prototype, key)) continue
     const isMethod = typeof Object.getOwnPropertyDescriptor(base, key)?.value === 'function'
-    const readsBody = isMethod && !BODILESS.includes(key)
     Object.defineProperty(prototype, key, {
       configurable: true,
       get(this: Answering): unknown {
-        const inner = Answering.innerOf(this, readsBody)
+        const inner = Answering.honoOf(this)
         const value = inner[key]
         return isMethod ? (value as () => unknown).bind(inner) : value
       },
       set(this: Answering, value: unknown) {
-        Answering.innerOf(this, false)[key] = value
+        if (isMethod) Object.defineProperty(this, key, { configurable: true, enumerable: true, writable: true, value })
+        else Answering.honoOf(this)[key] = value
       },
     })
   }
   Object.setPrototypeOf(prototype, base)
-  return Answering as unknown as new (
-    inner: Req,
-  ) => Req & ReadRequest
+  return Answering as unknown as ReadRequestClass
 }
 
-function whole({ buffer, byteOffset, byteLength }: Bytes): ArrayBuffer {
+/** A field of the request itself, as Hono has it: `{ ...c.req }` is how its documentation hands a request on. One for all requests. */
+const RAW: PropertyDescriptor & ThisType<{ readonly whole: Request; replace(other: Request): void }> = {
+  configurable: true,
+  enumerable: true,
+  get() {
+    return this.whole
+  },
+  set(other: Request) {
+    this.replace(other)
+  },
+}
+
+/** Keeps what the app put on a request itself. */
+function keepOwn(made: object, inner: object, keys: readonly PropertyKey[]): void {
+  for (const key of keys) {
+    if (!FIELDS.includes(key)) Object.defineProperty(made, key, Object.getOwnPropertyDescriptor(inner, key)!)
+  }
+}
+
+function wholeBuffer({ buffer, byteOffset, byteLength }: Bytes): ArrayBuffer {
   return byteLength === buffer.byteLength ? buffer : buffer.slice(byteOffset, byteOffset + byteLength)
 }
 
-/** Whether the app, or a validator, has put nothing into Hono's cache: what stands there goes before the bytes. */
 function isEmpty(cache: object): boolean {
   for (const _ in cache) return false
   return true

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { type Context, Hono } from 'hono'
 import { proxy } from 'hono/proxy'
-import { cloneRawRequest } from 'hono/request'
+import { cloneRawRequest, HonoRequest } from 'hono/request'
 import * as z from 'zod/mini'
 import { security } from '../src/security.ts'
 import { memoryStore } from '../src/store/memory.ts'
@@ -36,6 +36,11 @@ export const readRequestCases: readonly Case[] = cases('A request whose body sec
         const customFetch = (request: Request) => Promise.resolve(new Response(request.body))
         return (await proxy('http://upstream.example/', { raw: c.req.raw, customFetch })).text()
       },
+      'proxied as the documentation of Hono has it': async (c) => {
+        const customFetch = (request: Request) =>
+          Promise.resolve(new Response(request.method === 'POST' ? request.body : 'no POST'))
+        return (await proxy('http://upstream.example/', { ...c.req, headers: { a: 'b' }, customFetch })).text()
+      },
     }
     for (const [way, read] of Object.entries(ways)) assert.equal(await made(read), BODY, way)
     const { app } = secured()
@@ -61,6 +66,32 @@ export const readRequestCases: readonly Case[] = cases('A request whose body sec
       return [await c.req.json(), text, (await c.req.blob()).size]
     }
     assert.deepEqual(await made(read), [JSON.parse(BODY), BODY, 10])
+  },
+  'is read by who kept c.req from before security(), and keeps what was put on it there': async () => {
+    const app = new Hono()
+    let afterwards = ''
+    app.use(async (c, next) => {
+      const { req } = c
+      const json = req.json.bind(req)
+      Object.assign(req, { user: 'u', json: async () => ({ wrapped: await json() }) })
+      await next()
+      afterwards = await req.text()
+    })
+    app.use(security({ platform: new TestPlatform(), store: memoryStore(), events: keepEvents().sink }))
+    app.post('/a', async (c) =>
+      c.json([(c.req as unknown as { user: string }).user, await c.req.json(), (await c.req.blob()).size]),
+    )
+    assert.deepEqual(await (await app.request(post())).json(), ['u', { wrapped: JSON.parse(BODY) }, 10])
+    assert.equal(afterwards, BODY)
+  },
+  "is a request of the app's own Hono, and may be changed like one": async () => {
+    const read = async (c: Context): Promise<unknown> => {
+      const { req } = c
+      req.param = (() => 'mine') as never
+      req.addValidatedData('query', { a: 1 })
+      return [req instanceof HonoRequest, req.constructor === HonoRequest, req.param('x'), req.valid('query' as never)]
+    }
+    assert.deepEqual(await made(read), [true, true, 'mine', { a: 1 }])
   },
   'tells its method, URL, headers, query and signal as it came': async () => {
     const read = (c: Context): unknown => [

@@ -9,6 +9,8 @@ interface DenoInfo {
   readonly remoteAddr: { readonly transport: string; readonly hostname?: string }
 }
 
+const MAX_AT_ONCE_BYTES = 16_384
+
 /** Deno. The address is the socket's peer, known when the handler gets Deno's info: `Deno.serve(app.fetch)`. */
 export const platform: Platform = {
   name: 'deno',
@@ -20,7 +22,8 @@ export const platform: Platform = {
     const peer = (c.env as Partial<DenoInfo> | undefined)?.remoteAddr
     return peer?.transport === 'tcp' ? makeAddress(peer.hostname, 'socket') : UNKNOWN_ADDRESS
   },
-  framesBody: isOffServer,
+  // Nobody can give up what Deno reads at once: only little is read so.
+  framesBody: (c) => Number(c.req.raw.headers.get('content-length')) <= MAX_AT_ONCE_BYTES && isOffServer(c),
   headerTable,
   defer: () => undefined,
   log: (line) => console.log(line),

@@ -30,7 +30,7 @@ export interface ApiKeysOptions {
   readonly mode?: Mode
   /**
    * Gives up that no key is kept: so many keys that were let in last, up to twice as many at times, stay in this process's
-   * memory as they were sent, and are not hashed again. They are found by the engine's own look-up, which is not made to take
+   * memory as they were sent (a key that is sent in two ways counts twice), and are not hashed again. They are found by the engine's own look-up, which is not made to take
    * the same time for every guess. 0 unless told. Worth some microseconds a request on Workers, less elsewhere.
    */
   readonly keepKeysInMemory?: number

@@ -132,7 +132,7 @@ class GrowingBytes {
 
   whole(): Bytes {
     const buffer = this.#buffer ?? new Uint8Array(0)
-    return buffer.byteLength === this.length ? buffer : buffer.subarray(0, this.length)
+    return buffer.byteLength === this.length ? buffer : buffer.slice(0, this.length)
   }
 }
 

@@ -1,7 +1,7 @@
 // Unreserved characters (RFC 3986 section 2.3) need no encoding; encoded, they only serve to slip past a match.
 const UNRESERVED = /[A-Za-z0-9._~-]/
 /** What most URLs are: an authority, and a path whose segments are of unreserved characters and begin with no dot. */
-const PLAIN_URL = /^https?:\/\/[\w.:[\]-]+(?:\/[\w~-][\w.~-]*)*\/?(?:\?|$)/
+const PLAIN_URL = /^https?:\/\/[\w.:[\]-]+\/(?:[\w~-][\w.~-]*(?:\/[\w~-][\w.~-]*)*\/?)?(?:\?|$)/
 /** An authority, and the raw path, before any decoding, without query or fragment. */
 const URL_PARTS = /^https?:\/\/[^/?#]+([^?#]*)/
 const CONTROL_OR_BACKSLASH = /[\u0000-\u0020\u007f\\]/
@@ -13,8 +13,12 @@ const CONTROL_OR_BACKSLASH = /[\u0000-\u0020\u007f\\]/
 export function urlFault(url: string): string | null {
   if (PLAIN_URL.test(url)) return null
   // HTTP/1.0 without Host leaves Bun's URL without one, and the path would be read as it.
-  const path = URL_PARTS.exec(url)?.[1]
-  return path === undefined ? 'no_authority' : pathFault(path === '' ? '/' : path)
+  const parts = URL_PARTS.exec(url)
+  if (!parts) return 'no_authority'
+  const [before, path] = parts
+  if (path) return pathFault(path)
+  // Deno gives an absolute-form target as it came, and Hono looks for the path behind the first slash: in the query.
+  return before.length === url.length ? null : 'not_absolute'
 }
 
 /**

@@ -206,8 +206,8 @@ function readQuotas(options: RateLimitOptions): (c: Context | null) => Plan {
   }
 }
 
-function makePlan(quotas: readonly QuotaOptions[], dryRun: boolean): Plan {
-  const policies = makePolicies(quotas, dryRun)
+function makePlan(quotas: readonly QuotaOptions[], dryRun: boolean, sharesKnown?: number): Plan {
+  const policies = makePolicies(quotas, dryRun, sharesKnown)
   return {
     policies,
     isPriced: policies.every(({ cost }) => typeof cost === 'number'),
@@ -215,10 +215,13 @@ function makePlan(quotas: readonly QuotaOptions[], dryRun: boolean): Plan {
   }
 }
 
+/** There may be many plans. */
+const SHARES_OF_PLAN = 50
+
 /** The event names what is wrong with a plan: no start could show it. */
 function planAsked(quotas: readonly QuotaOptions[], dryRun: boolean): Plan {
   try {
-    return makePlan(quotas, dryRun)
+    return makePlan(quotas, dryRun, SHARES_OF_PLAN)
   } catch (error) {
     throw new SetupError(error instanceof Error ? error.message : 'rateLimit(): quotas gave no quotas.')
   }

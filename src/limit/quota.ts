@@ -51,11 +51,11 @@ export interface Policy {
   readonly shares: Recent<Share>
 }
 
-/** Of a share some 400 bytes are held. */
+/** Of a share some 300 bytes are held, and of each policy up to twice as many shares. */
 const SHARES_KNOWN = 1_000
 
 /** @throws {RangeError} or TypeError naming the setting that is wrong. */
-export function makePolicy(options: QuotaOptions, dryRun = false): Policy {
+export function makePolicy(options: QuotaOptions, dryRun = false, sharesKnown: number = SHARES_KNOWN): Policy {
   const { quota, periodSeconds, burst = quota, name = defaultName(quota, periodSeconds, burst) } = options
   const { by = 'address', cost, reserve } = options
   checkName('rateLimit()', name)
@@ -75,18 +75,22 @@ export function makePolicy(options: QuotaOptions, dryRun = false): Policy {
     by: parts,
     cost: checkCost(reserve === undefined ? 'cost' : 'reserve', reserve ?? cost ?? 1, burst),
     isReserved: reserve !== undefined,
+    shares: new Recent(sharesKnown),
     // The numbers are part of the name: another rate over the same bucket would read its state wrongly, or empty it.
-    shares: new Recent(SHARES_KNOWN),
     bucket: `${dryRun ? 'dry' : 'limit'}:${name}:${rate.quota}/${rate.periodUs}us/${rate.burst}`,
   }
 }
 
 /** @throws {TypeError | RangeError} as {@link makePolicy}, and for no quota or two of one name. */
-export function makePolicies(quotas: readonly QuotaOptions[], dryRun: boolean): readonly Policy[] {
+export function makePolicies(
+  quotas: readonly QuotaOptions[],
+  dryRun: boolean,
+  sharesKnown?: number,
+): readonly Policy[] {
   if (!Array.isArray(quotas) || quotas.length === 0) {
     throw new TypeError('rateLimit(): quotas must name at least one quota. To limit nobody, use skip.')
   }
-  const policies = quotas.map((quota) => makePolicy(quota, dryRun))
+  const policies = quotas.map((quota) => makePolicy(quota, dryRun, sharesKnown))
   if (new Set(policies.map(({ name }) => name)).size !== policies.length) {
     throw new TypeError('rateLimit(): two quotas have one name. Give each a name of its own.')
   }

@@ -29,6 +29,8 @@ const FORM_TYPE = /^(?:multipart\/form-data|application\/x-www-form-urlencoded)\
  * type with 415; one that is no JSON or no UTF-8, is nested deeper than 64 levels, or holds a key twice, more than 10,000
  * keys or one such as `__proto__`, with 400. Stands behind `security()`, which caps the body.
  *
+ * @throws {TypeError} at start for what is no schema of Zod 4.
+ *
  * @param target `json`, `form`, `query`, `param`, `header` or `cookie`
  *
  * @example
@@ -38,6 +40,7 @@ export function validate<Target extends keyof ValidationTargets, Schema extends 
   target: Target,
   schema: Schema,
 ): MiddlewareHandler<Env, string, ValidatedInput<Target, Schema>, ValidationRefusal> {
+  if (!('_zod' in schema)) throw new TypeError('validate(): the schema must be one of Zod 4.')
   const handler = target === 'json' ? jsonValidator(schema) : honoValidator(target, schema)
   return handler as MiddlewareHandler<Env, string, ValidatedInput<Target, Schema>, ValidationRefusal>
 }

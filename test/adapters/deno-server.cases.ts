@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { Hono } from 'hono'
 import { isOffServer } from '../../adapters/deno/off-server.ts'
+import { platform } from '../../adapters/deno/platform.ts'
 import { type Case, cases } from '../cases.ts'
 
 interface DenoServer {
@@ -13,6 +14,20 @@ const { Deno } = globalThis as unknown as {
 }
 
 export const denoServerCases: readonly Case[] = cases('requests on Deno', {
+  'a body is read at once only where it is small: Deno holds what is read so until the client goes': async () => {
+    const app = new Hono()
+    app.all('*', (c) => c.json(platform.framesBody!(c)))
+    const server = Deno.serve({ port: 0, hostname: '127.0.0.1', onListen: () => undefined }, app.fetch)
+    try {
+      const of = async (bytes: number): Promise<unknown> => {
+        const url = `http://127.0.0.1:${server.addr.port}/`
+        return (await fetch(url, { method: 'POST', body: new Uint8Array(bytes) })).json()
+      }
+      assert.deepEqual([await of(16_384), await of(16_385), await of(1_000_000)], [true, false, false])
+    } finally {
+      await server.shutdown()
+    }
+  },
   'one that came over a connection is told from one that the app made or copied': async () => {
     const app = new Hono()
     app.all('/seen', (c) => c.json(isOffServer(c)))

@@ -381,6 +381,17 @@ describe.each(RUNTIMES)('%s >', (runtime) => {
     }
   })
 
+  test.each(['?x=/health', '?/%68ealth', '#/health'])(
+    'KEY-4 an absolute-form target without a path, and %s behind it, reaches no route that a router finds there',
+    async (behind) => {
+      const host = `127.0.0.1:${server.port}`
+      const answer = await client().raw(
+        `GET http://${host}${behind} HTTP/1.1\r\nHost: ${host}\r\nConnection: close\r\n\r\n`,
+      )
+      expect(answer.status).toBeGreaterThanOrEqual(400)
+    },
+  )
+
   describe('browsers', () => {
     test('HTT-1 a preflight passes without a key and costs nothing', async () => {
       const one = client()

@@ -34,6 +34,10 @@ async function expectProblem(response: Response, status: number, code: string): 
 
 export const validateMiddlewareCases: readonly Case[] = [
   ...cases('VAL-1', {
+    'what is no schema of Zod 4 throws at start': () => {
+      const old = { safeParseAsync: async () => ({ success: true, data: {} }) }
+      for (const target of ['json', 'query'] as const) assert.throws(() => validate(target, old as never), /Zod 4/)
+    },
     'a body that fits reaches the handler, parsed and without what the schema does not name': async () => {
       const { send } = setUp()
       const answer = await send('{"message":"hi","extra":1}')

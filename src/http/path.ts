@@ -3,7 +3,7 @@ const UNRESERVED = /[A-Za-z0-9._~-]/
 /** What most URLs are: an authority, and a path whose segments are of unreserved characters and begin with no dot. */
 const PLAIN_URL = /^https?:\/\/[\w.:[\]-]+\/(?:[\w~-][\w.~-]*(?:\/[\w~-][\w.~-]*)*\/?)?(?:\?|$)/
 /** An authority, and the raw path, before any decoding, without query or fragment. */
-const URL_PARTS = /^https?:\/\/[^/?#]+([^?#]*)/
+const URL_PARTS = /^https?:\/\/[^/?#\\]+([^?#]*)/
 const CONTROL_OR_BACKSLASH = /[\u0000-\u0020\u007f\\]/
 
 /**

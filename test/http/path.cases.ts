@@ -187,6 +187,10 @@ export const pathCases: readonly Case[] = [
         for (const origin of ['http://localhost', 'https://a.example:8080', 'http://u@a'])
           assert.equal(urlFault(origin + behind), 'not_absolute', behind)
     },
+    'refuses a URL whose path a parser finds behind a backslash, and a router does not': () => {
+      for (const url of ['http://localhost\\admin/', 'http://a\\public/admin', 'http://u@a\\b/'])
+        assert.equal(urlFault(url), 'not_absolute', url)
+    },
     'refuses a URL without an authority': () => {
       for (const url of ['http://', 'http:///a', 'http://?a', 'http://#a', '/a', 'a', '', 'ftp://a/b', 'data:,a'])
         assert.equal(urlFault(url), 'no_authority', url)

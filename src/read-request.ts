@@ -5,14 +5,19 @@ type Bytes = Uint8Array<ArrayBuffer>
 
 /** Marks what {@link giveBody} made. */
 const READ = Symbol('read')
+// The app's own names stay free.
+const TAKE = Symbol('take')
+const GIVEN = Symbol('given')
+const WHOLE = Symbol('whole')
+const REPLACE = Symbol('replace')
 
 /** What stands in the place of Hono's request once its body was read. */
 interface ReadRequest {
   readonly [READ]: true
   /** Answers from these bytes from now on. */
-  take(bytes: Bytes): void
+  [TAKE](bytes: Bytes): void
   /** The bytes that are answered from; null where the app put others in their place. */
-  given(): Bytes | null
+  [GIVEN](): Bytes | null
 }
 
 type ReadRequestClass = new (inner: Req) => Req & ReadRequest
@@ -30,17 +35,17 @@ export function giveBody(c: Context, bytes: Bytes): void {
   const { req } = c
   const known = readOf(req)
   if (known) {
-    known.take(bytes)
+    known[TAKE](bytes)
     return
   }
   const made = new (classFor(Object.getPrototypeOf(req) as object))(req)
-  made.take(bytes)
+  made[TAKE](bytes)
   Object.defineProperty(c, 'req', { configurable: true, enumerable: true, value: made })
 }
 
 /** The bytes that `c.req` answers from; null where none were read, or the app put others in their place. */
 export function givenBody(c: Context): Bytes | null {
-  return readOf(c.req)?.given() ?? null
+  return readOf(c.req)?.[GIVEN]() ?? null
 }
 
 function readOf(req: Req): ReadRequest | null {
@@ -78,7 +83,7 @@ function makeClass(base: object): ReadRequestClass {
       if (keys.length > FIELDS.length) keepOwn(this, inner, keys)
     }
 
-    take(bytes: Bytes): void {
+    [TAKE](bytes: Bytes): void {
       this.#inner.raw = this.#head
       this.bodyCache = {}
       this.#bytes = bytes
@@ -89,11 +94,18 @@ function makeClass(base: object): ReadRequestClass {
       this.#inner.bodyCache = { arrayBuffer: this.#buffer(bytes) as unknown as ArrayBuffer }
     }
 
-    given(): Bytes | null {
-      return isEmpty(this.bodyCache) ? this.#bytes : null
+    [GIVEN](): Bytes | null {
+      return this.#isOwn ? this.#bytes : null
     }
 
-    get whole(): Request {
+    /** Hono reads a body from what came into its cache first. */
+    get #isOwn(): boolean {
+      const cache = this.bodyCache as Record<string, unknown>
+      for (const key in cache) return cache[key] === (key === 'text' ? this.#text : this.#arrayBuffer)
+      return true
+    }
+
+    get [WHOLE](): Request {
       const bytes = this.#bytes
       if (bytes === null) return this.#inner.raw
       this.#made ??= new Request(this.#inner.raw, { body: bytes })
@@ -101,7 +113,7 @@ function makeClass(base: object): ReadRequestClass {
     }
 
     /** What an app puts there is read as if nothing had been read. */
-    replace(other: Request): void {
+    [REPLACE](other: Request): void {
       this.#bytes = null
       this.#made = null
       this.#inner.raw = other
@@ -128,19 +140,32 @@ function makeClass(base: object): ReadRequestClass {
     }
 
     text(): Promise<string> {
-      const bytes = this.given()
-      if (bytes === null) return this.#asHono().text()
-      this.#text ??= Promise.resolve(decoder.decode(bytes))
-      return this.#text
+      return this.#readText()
     }
 
     json(): Promise<unknown> {
-      return this.text().then((text) => JSON.parse(text))
+      return this.#readText().then((text) => JSON.parse(text))
     }
 
     arrayBuffer(): Promise<ArrayBuffer> {
-      const bytes = this.given()
-      return bytes === null ? this.#asHono().arrayBuffer() : this.#buffer(bytes)
+      return this.#readBuffer()
+    }
+
+    #readText(): Promise<string> {
+      const bytes = this.bodyCache.text ? null : this[GIVEN]()
+      if (bytes === null) return this.#asHono().text()
+      this.#text ??= Promise.resolve(decoder.decode(bytes))
+      this.bodyCache.text = this.#text as unknown as string
+      return this.#text
+    }
+
+    /** Leaves it in the cache as Hono does: its validator puts a form behind it, from which no bytes could be had again. */
+    #readBuffer(): Promise<ArrayBuffer> {
+      const bytes = this.bodyCache.arrayBuffer ? null : this[GIVEN]()
+      if (bytes === null) return this.#asHono().arrayBuffer()
+      const buffer = this.#buffer(bytes)
+      this.bodyCache.arrayBuffer = buffer as unknown as ArrayBuffer
+      return buffer
     }
 
     #buffer(bytes: Bytes): Promise<ArrayBuffer> {
@@ -149,13 +174,14 @@ function makeClass(base: object): ReadRequestClass {
     }
 
     async bytes(): Promise<Uint8Array> {
-      return new Uint8Array(await this.arrayBuffer())
+      return new Uint8Array(await this.#readBuffer())
     }
 
     /** Hono's own request, as the app left it here. */
     #asHono(): Req {
       this.#inner.raw = this.#head
       if (!isEmpty(this.bodyCache)) this.#inner.bodyCache = this.bodyCache
+      else if (this.#bytes) this.#inner.bodyCache = { arrayBuffer: this.#buffer(this.#bytes) as unknown as ArrayBuffer }
       return this.#inner
     }
 
@@ -188,14 +214,14 @@ function makeClass(base: object): ReadRequestClass {
 }
 
 /** A field of the request itself, as Hono has it: `{ ...c.req }` is how its documentation hands a request on. One for all requests. */
-const RAW: PropertyDescriptor & ThisType<{ readonly whole: Request; replace(other: Request): void }> = {
+const RAW: PropertyDescriptor & ThisType<{ readonly [WHOLE]: Request; [REPLACE](other: Request): void }> = {
   configurable: true,
   enumerable: true,
   get() {
-    return this.whole
+    return this[WHOLE]
   },
   set(other: Request) {
-    this.replace(other)
+    this[REPLACE](other)
   },
 }
 

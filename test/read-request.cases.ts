@@ -84,6 +84,42 @@ export const readRequestCases: readonly Case[] = cases('A request whose body sec
     assert.deepEqual(await (await app.request(post())).json(), ['u', { wrapped: JSON.parse(BODY) }, 10])
     assert.equal(afterwards, BODY)
   },
+  'is read as it came behind a form validator, and validated as a form twice': async () => {
+    const form = validate('form', z.object({ a: z.string() }))
+    const ways: Record<string, (c: Context) => Promise<unknown>> = {
+      text: (c) => c.req.text(),
+      arrayBuffer: async (c) => new TextDecoder().decode(await c.req.arrayBuffer()),
+      blob: async (c) => (await c.req.blob()).text(),
+      parseBody: async (c) => `a=${(await c.req.parseBody()).a}`,
+    }
+    for (const [way, read] of Object.entries(ways)) {
+      const app = new Hono()
+      app.use(security({ platform: new TestPlatform(), store: memoryStore(), events: keepEvents().sink }))
+      app.post('/a', form, form, async (c) => c.json(await read(c)))
+      const answer = await app.request('/a', {
+        method: 'POST',
+        headers: { 'content-type': 'application/x-www-form-urlencoded' },
+        body: 'a=1',
+      })
+      assert.equal(await answer.json(), 'a=1', way)
+    }
+  },
+  'is the same body by every verb after the app has emptied the cache, or put a verb of its own there': async () => {
+    const emptied = async (c: Context): Promise<unknown> => {
+      c.req.bodyCache.text = Promise.resolve('mine') as never
+      const before = (await c.req.blob()).size
+      delete c.req.bodyCache.text
+      return [before, await c.req.text(), await (await c.req.blob()).text()]
+    }
+    assert.deepEqual(await made(emptied), [4, BODY, BODY])
+    const own = async (c: Context): Promise<unknown> => {
+      const { req } = c
+      req.text = async () => `mine ${JSON.stringify(await req.json())}`
+      Object.assign(req, { given: 1, whole: 2, take: 3, replace: 4 })
+      return [await req.json(), await req.text(), await req.raw.text()]
+    }
+    assert.deepEqual(await made(own), [JSON.parse(BODY), `mine ${JSON.stringify(JSON.parse(BODY))}`, BODY])
+  },
   "is a request of the app's own Hono, and may be changed like one": async () => {
     const read = async (c: Context): Promise<unknown> => {
       const { req } = c

@@ -15,10 +15,8 @@ export function urlFault(url: string): string | null {
   // HTTP/1.0 without Host leaves Bun's URL without one, and the path would be read as it.
   const parts = URL_PARTS.exec(url)
   if (!parts) return 'no_authority'
-  const [before, path] = parts
-  if (path) return pathFault(path)
-  // Deno gives an absolute-form target as it came, and Hono looks for the path behind the first slash: in the query.
-  return before.length === url.length ? null : 'not_absolute'
+  // Deno gives an absolute-form target as it came. Where it has no path, Hono would find one behind the first slash: in the query.
+  return parts[1] ? pathFault(parts[1]) : 'not_absolute'
 }
 
 /**

@@ -40,7 +40,7 @@ export function validate<Target extends keyof ValidationTargets, Schema extends 
   target: Target,
   schema: Schema,
 ): MiddlewareHandler<Env, string, ValidatedInput<Target, Schema>, ValidationRefusal> {
-  if (!('_zod' in schema)) throw new TypeError('validate(): the schema must be one of Zod 4.')
+  if (schema?._zod === undefined) throw new TypeError('validate(): the schema must be one of Zod 4.')
   const handler = target === 'json' ? jsonValidator(schema) : honoValidator(target, schema)
   return handler as MiddlewareHandler<Env, string, ValidatedInput<Target, Schema>, ValidationRefusal>
 }

@@ -42,7 +42,8 @@ export interface SecurityOptions extends KitOptions {
  * security headers on every answer, errors and refusals included; hands events to their sinks.
  *
  * It does not authenticate or limit anybody. Bodies are read whole, up to the cap, before the next layer runs, so no
- * handler ever sees part of an oversized one.
+ * handler ever sees part of an oversized one. Let it stand first: a `c.req` that was kept from before it tells its body, too, but
+ * its `raw` is used up.
  *
  * @throws {TypeError} at start, naming the option that is wrong and the mend.
  *

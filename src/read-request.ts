@@ -90,8 +90,8 @@ function makeClass(base: object): ReadRequestClass {
       this.#made = null
       this.#text = null
       this.#arrayBuffer = null
-      // Hono's own verbs, here and for who kept its request, read from its cache before anything else.
-      this.#inner.bodyCache = { arrayBuffer: this.#buffer(bytes) as unknown as ArrayBuffer }
+      // For who kept Hono's own.
+      this.#asHono()
     }
 
     [GIVEN](): Bytes | null {
@@ -177,7 +177,7 @@ function makeClass(base: object): ReadRequestClass {
       return new Uint8Array(await this.#readBuffer())
     }
 
-    /** Hono's own request, as the app left it here. */
+    /** Hono's own request, as the app left it here: its verbs read from its cache before anything else. */
     #asHono(): Req {
       this.#inner.raw = this.#head
       if (!isEmpty(this.bodyCache)) this.#inner.bodyCache = this.bodyCache

@@ -1,5 +1,6 @@
 import type { HeaderTable } from '../../src/header-rules.ts'
-import { isKnownDeno, symbolOf } from './known.ts'
+import { symbolOf } from '../symbol-of.ts'
+import { isKnownDeno } from './known-version.ts'
 
 /** A header as Deno keeps it. */
 type Field = readonly [name: string, value: string]

@@ -1,5 +1,6 @@
 import type { Context } from 'hono'
-import { isKnownDeno, symbolOf } from './known.ts'
+import { symbolOf } from '../symbol-of.ts'
+import { isKnownDeno } from './known-version.ts'
 
 let innerKey: symbol | undefined
 /** The class of what stands behind a request of Deno's server. */

@@ -1,4 +1,5 @@
 import type { HeaderTable } from '../../src/header-rules.ts'
+import { symbolOf } from '../symbol-of.ts'
 
 /**
  * What `@hono/node-server` keeps of a Response as long as nobody looks into it: status, body and headers, as they were given. It
@@ -36,7 +37,7 @@ export function withHeaders(response: Response, fill: (table: HeaderTable) => vo
 function keptOf(response: Response): Kept | null {
   if (lookedAt !== globalThis.Response) {
     lookedAt = globalThis.Response
-    keptKey = Object.getOwnPropertySymbols(new lookedAt('')).find((key) => key.description === 'cache')
+    keptKey = symbolOf(new lookedAt(''), 'cache')
   }
   if (keptKey === undefined) return null
   const kept = (response as unknown as Record<symbol, unknown>)[keptKey]

@@ -56,7 +56,6 @@ function jsonValidator(schema: z.$ZodType): MiddlewareHandler {
       if ('fault' in json) return Promise.resolve(refuse(kit, json.reason, json.fault))
       return safeParseAsync(schema, json.value).then((result) => {
         if (!result.success) return refuseIssues(kit, 'json', result.error.issues, json.value)
-        // Whoever checks further is given what it is told by Hono.
         c.req.addValidatedData('json', result.data as object)
         return next() as Promise<undefined>
       })

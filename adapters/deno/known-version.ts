@@ -11,8 +11,3 @@ export function isKnownDeno(): boolean {
   }
   return isKnown
 }
-
-/** The symbol of an object with a description: Deno exports none of its own. */
-export function symbolOf(object: object, description: string): symbol | undefined {
-  return Object.getOwnPropertySymbols(object).find((symbol) => symbol.description === description)
-}

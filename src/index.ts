@@ -17,15 +17,8 @@ export type { FirstTier } from './first-tier.ts'
 export { type EnvOfAll, guard } from './guard.ts'
 export { type CorsOptions, TAURI_ORIGINS } from './http/cors.ts'
 export { API_CSP, type HeaderOptions, OPENMOTOKO_CSP } from './http/headers.ts'
-export {
-  type EventInput,
-  type Kit,
-  type KitEnv,
-  type KitOptions,
-  type LimitState,
-  type Mode,
-  SetupError,
-} from './kit.ts'
+export type { EventInput, Kit, KitEnv, LimitState } from './kit.ts'
+export type { KitOptions, Mode } from './kit-base.ts'
 export { emit } from './layer.ts'
 export { foldAccount } from './limit/account.ts'
 export { type ConcurrencyOptions, concurrency } from './limit/concurrency-middleware.ts'
@@ -61,6 +54,7 @@ export {
 } from './problem.ts'
 export { type SecurityOptions, security } from './security.ts'
 export { type Environment, readLimit, readMode, readOrigins, requireSettings } from './settings.ts'
+export { SetupError } from './setup-error.ts'
 export {
   type AtomicStore,
   type Awaitable,

@@ -1,45 +1,14 @@
 import type { Context, Env } from 'hono'
 import type { Address } from './address.ts'
-import { type Clock, systemClock } from './clock.ts'
-import {
-  type EventLevel,
-  EventQueue,
-  type EventSign,
-  type EventType,
-  eventText,
-  lineSink,
-  type SecurityEvent,
-  type Sink,
-} from './event.ts'
+import { type EventLevel, type EventSign, type EventType, eventText, type SecurityEvent } from './event.ts'
 import type { Exchange } from './exchange.ts'
-import { AuthorityReader } from './fields.ts'
 import type { HeaderRules } from './header-rules.ts'
+import type { KitBase } from './kit-base.ts'
 import { Lifecycle } from './lifecycle.ts'
-import type { Platform } from './platform.ts'
 import type { Principal } from './principal.ts'
-import { Problem, type ProblemFormat, type Refusal, renderProblem } from './problem.ts'
+import { Problem, type Refusal, renderProblem } from './problem.ts'
+import { SetupError } from './setup-error.ts'
 import { type AtomicStore, StoreOutage } from './store/contract.ts'
-
-/** `production` is the default everywhere; `development` allows what its options name, and nothing by itself. */
-export type Mode = 'production' | 'development'
-
-/**
- * The parts that layers share. `security()` takes them for the whole app; a layer that stands alone takes them itself.
- */
-export interface KitOptions {
-  /** What the runtime brings: `import { platform } from 'hinoban/node'` (or `/bun`, `/deno`, `/cloudflare`). */
-  readonly platform?: Platform
-  /** Where exact state lives. An eventually consistent store does not compile here, and throws in plain JavaScript. */
-  readonly store?: AtomicStore
-  /** `production` unless told. */
-  readonly mode?: Mode
-  /** The runtime's clock unless told. */
-  readonly clock?: Clock
-  /** Where events go. One JSON line each on the platform's console, from level `info`, unless told. */
-  readonly events?: Sink | readonly Sink[]
-  /** Another shape for refusals' bodies; RFC 9457 unless told. */
-  readonly formatProblem?: ProblemFormat
-}
 
 /** What a layer says when something happened; the kit adds the request. */
 export interface EventInput {
@@ -90,64 +59,6 @@ interface Caller {
 /** Hono's variables behind the layers of this package. */
 export interface KitEnv extends Env {
   Variables: { security: Kit }
-}
-
-/** The kit of one app: made once, when its options are known to be good. */
-export class KitBase {
-  readonly platform: Platform
-  readonly store: AtomicStore | null
-  readonly mode: Mode
-  readonly clock: Clock
-  readonly events: EventQueue
-  readonly formatProblem: ProblemFormat | undefined
-  /** Reads the authority of requests. */
-  readonly authorities: AuthorityReader = new AuthorityReader()
-  /** What is done to the headers of every answer. */
-  readonly headerRules: HeaderRules
-  readonly #watched = new WeakSet<AtomicStore>()
-
-  /** @throws {TypeError} naming the option that is missing or wrong, and the mend. */
-  constructor(owner: string, options: KitOptions, headerRules: HeaderRules = []) {
-    const { platform, store, mode = 'production', clock = systemClock, events, formatProblem } = options
-    if (!platform) {
-      throw new TypeError(
-        `${owner}: platform is missing. Pass the runtime's: import { platform } from 'hinoban/node' (or /bun, /deno, /cloudflare).`,
-      )
-    }
-    if (mode !== 'production' && mode !== 'development') {
-      throw new TypeError(`${owner}: mode must be 'production' or 'development'.`)
-    }
-    this.platform = platform
-    this.store = store ? requireAtomic(owner, store) : null
-    this.mode = mode
-    this.clock = clock
-    this.events = new EventQueue(events === undefined ? [lineSink(platform.log)] : [events].flat(), clock)
-    this.formatProblem = formatProblem
-    this.headerRules = headerRules
-    if (this.store) this.watch(this.store)
-  }
-
-  /** Makes events of what a store notices. */
-  watch(store: AtomicStore): void {
-    if (store.watch === undefined || this.#watched.has(store)) return
-    this.#watched.add(store)
-    store.watch(({ type, reason }) => {
-      this.events.push({
-        type: `store.${type}`,
-        level: 'error',
-        at: this.clock.now(),
-        method: '',
-        path: '',
-        address: 'unknown',
-        principal: null,
-        reason: eventText(reason),
-        resource: eventText(store.name),
-        origin: null,
-        userAgent: null,
-        count: 1,
-      })
-    })
-  }
 }
 
 /** The kit of one request, on `c.var.security`: the request as schemes see it, and what goes out with the response. */
@@ -407,24 +318,8 @@ export class Kit implements Exchange {
   }
 }
 
-/**
- * The app was set up wrongly, and only a request could show it. Its message names the setting and the mend, and goes into
- * the event of the fault.
- */
-export class SetupError extends TypeError {
-  override readonly name = 'SetupError'
-}
-
 function causeOf(error: StoreOutage): string {
   const { cause } = error
   const code = (cause as { code?: unknown } | undefined)?.code
   return typeof code === 'string' ? code : cause instanceof Error ? cause.name : 'unavailable'
-}
-
-/** @throws {TypeError} for a store that may answer with old state, where exactness is promised. */
-export function requireAtomic(owner: string, store: AtomicStore): AtomicStore {
-  if (store.consistency === 'atomic') return store
-  throw new TypeError(
-    `${owner}: store '${store.name}' is eventually consistent, so limits and single use could not be exact. Use an AtomicStore: memoryStore(), sqliteStore(), redisStore(), denoKvStore() or durableObjectStore().`,
-  )
 }

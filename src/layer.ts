@@ -1,7 +1,9 @@
 import type { Context, Env, MiddlewareHandler, Next } from 'hono'
 import { applyRules, type HeaderRules } from './header-rules.ts'
-import { type EventInput, Kit, KitBase, type KitOptions, requireAtomic, SetupError } from './kit.ts'
+import { type EventInput, Kit } from './kit.ts'
+import { KitBase, type KitOptions, requireAtomic } from './kit-base.ts'
 import { Problem } from './problem.ts'
+import { SetupError } from './setup-error.ts'
 import { isPending } from './store/contract.ts'
 
 /** Hono's context, for functions that an app gives us. */

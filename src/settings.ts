@@ -1,5 +1,5 @@
 /** Settings from an environment, read strictly. Pure: pass `process.env`, `Bun.env`, a Worker's bindings, or a plain object. */
-import type { Mode } from './kit.ts'
+import type { Mode } from './kit-base.ts'
 
 /** An environment: names and texts. Entries that are no text are treated as absent. */
 export type Environment = Readonly<Record<string, unknown>>

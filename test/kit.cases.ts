@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { apiKeys } from '../src/auth/api-keys.ts'
 import { digestApiKey } from '../src/auth/key-format.ts'
-import { KitBase, type KitOptions } from '../src/kit.ts'
+import { KitBase, type KitOptions } from '../src/kit-base.ts'
 import { rateLimit } from '../src/limit/middleware.ts'
 import type { ProblemDetails } from '../src/problem.ts'
 import type { AtomicStore } from '../src/store/contract.ts'

@@ -1,6 +1,6 @@
 import type { Env, MiddlewareHandler } from 'hono'
 import { normalAuthority } from '../fields.ts'
-import type { KitOptions } from '../kit.ts'
+import type { KitOptions } from '../kit-base.ts'
 import { layer } from '../layer.ts'
 import { LOOPBACK_HOSTS, localFault } from './local.ts'
 

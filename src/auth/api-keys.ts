@@ -1,7 +1,7 @@
 import { sha256Hex } from '../crypto/hash.ts'
 import type { Exchange } from '../exchange.ts'
 import { bearerToken } from '../fields.ts'
-import type { Mode } from '../kit.ts'
+import type { Mode } from '../kit-base.ts'
 import { makePrincipal, type Principal } from '../principal.ts'
 import { Recent } from '../recent.ts'
 import { checkApiKey } from './key-format.ts'

@@ -1,5 +1,5 @@
 import type { Exchange } from '../exchange.ts'
-import type { Mode } from '../kit.ts'
+import type { Mode } from '../kit-base.ts'
 import type { Principal } from '../principal.ts'
 import type { Awaitable } from '../store/contract.ts'
 

@@ -3,7 +3,7 @@ import { type Clock, systemClock } from '../clock.ts'
 import { aeadKey, OpenError } from '../crypto/aead.ts'
 import { hkdf } from '../crypto/kdf.ts'
 import { type KeyBytes, readKeyMaterial } from '../crypto/key-material.ts'
-import type { Mode } from '../kit.ts'
+import type { Mode } from '../kit-base.ts'
 import type { AtomicStore, Listed, Stored } from '../store/contract.ts'
 import { type EnvelopeKey, openEnvelope, sealEnvelope } from './envelope.ts'
 

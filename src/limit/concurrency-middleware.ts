@@ -1,6 +1,7 @@
 import type { Env, MiddlewareHandler } from 'hono'
 import { answerEnd } from '../answer-end.ts'
-import type { Kit, KitOptions } from '../kit.ts'
+import type { Kit } from '../kit.ts'
+import type { KitOptions } from '../kit-base.ts'
 import { type Context, layer } from '../layer.ts'
 import { isPending } from '../store/contract.ts'
 import { ClockCheck, type Lease, slotPartition, takeSlot } from './lease.ts'

@@ -1,6 +1,7 @@
 import { addressBucket, makeAddress } from '../address.ts'
 import { sha256Hex } from '../crypto/hash.ts'
-import { type Kit, requireAtomic } from '../kit.ts'
+import type { Kit } from '../kit.ts'
+import { requireAtomic } from '../kit-base.ts'
 import { type Context, kitOf, orFault } from '../layer.ts'
 import type { AtomicStore } from '../store/contract.ts'
 import { foldAccount } from './account.ts'

@@ -1,6 +1,6 @@
 import { addressBucket, makeAddress } from '../address.ts'
 import type { Clock } from '../clock.ts'
-import { SetupError } from '../kit.ts'
+import { SetupError } from '../setup-error.ts'
 import type { RememberingStore } from '../store/denials.ts'
 import { chargeAll, type PlacedCharge } from './charging.ts'
 import type { Policy, QuotaOptions } from './quota.ts'

@@ -1,5 +1,6 @@
-import { type Kit, SetupError } from '../kit.ts'
+import type { Kit } from '../kit.ts'
 import { type Context, kitOf } from '../layer.ts'
+import { SetupError } from '../setup-error.ts'
 import { type Awaitable, isPending, whenAnswered } from '../store/contract.ts'
 import type { RememberingStore } from '../store/denials.ts'
 import type { PlacedCharge } from './charging.ts'

@@ -1,5 +1,5 @@
-import { SetupError } from '../kit.ts'
 import { type Context, kitOf } from '../layer.ts'
+import { SetupError } from '../setup-error.ts'
 import { reservationsOf } from './reservation.ts'
 
 /**

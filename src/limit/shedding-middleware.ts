@@ -1,6 +1,6 @@
 import type { Env, MiddlewareHandler } from 'hono'
 import type { Clock } from '../clock.ts'
-import type { KitBase, KitOptions } from '../kit.ts'
+import type { KitBase, KitOptions } from '../kit-base.ts'
 import { type Context, layer } from '../layer.ts'
 import { AdaptiveLimit, type Answered } from './adaptive.ts'
 import { routeOf } from './route.ts'

@@ -1,6 +1,7 @@
 import type { MiddlewareHandler } from 'hono'
 import type { UpgradeWebSocket, WSContext, WSEvents } from 'hono/ws'
-import type { Kit, KitOptions } from '../kit.ts'
+import type { Kit } from '../kit.ts'
+import type { KitOptions } from '../kit-base.ts'
 import { type Context, layer, type StepAnswer } from '../layer.ts'
 import { isPending } from '../store/contract.ts'
 import { ClockCheck, type Lease, slotPartition, takeSlot } from './lease.ts'

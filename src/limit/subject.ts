@@ -1,7 +1,8 @@
 import { addressBucket } from '../address.ts'
 import { sha256Hex } from '../crypto/hash.ts'
-import { type Kit, SetupError } from '../kit.ts'
+import type { Kit } from '../kit.ts'
 import type { Context } from '../layer.ts'
+import { SetupError } from '../setup-error.ts'
 import { routeOf } from './route.ts'
 
 /** Text of the app's own that requests are counted by. What gives null shares one bucket. Let no client choose it freely. */

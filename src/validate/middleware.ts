@@ -3,10 +3,11 @@ import type { Context, Env, Input, MiddlewareHandler, TypedResponse, ValidationT
 import { HTTPException } from 'hono/http-exception'
 import type * as z from 'zod/v4/core'
 import { safeParseAsync } from 'zod/v4/core'
-import { type Kit, SetupError } from '../kit.ts'
+import type { Kit } from '../kit.ts'
 import { kitOf } from '../layer.ts'
 import { Problem, type ProblemDetails, type Refusal } from '../problem.ts'
 import { givenBody } from '../read-request.ts'
+import { SetupError } from '../setup-error.ts'
 import { fieldErrors } from './issues.ts'
 import { jsonFault, MAX_KEYS } from './scan.ts'
 

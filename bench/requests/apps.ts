@@ -57,17 +57,21 @@ export interface LayersOptions {
 }
 
 /**
- * What an API may leave out: headers that no browser of today needs, and the hash of a key that is seen again. Its answers carry
- * one header more than the peers' do.
+ * What an API may leave out: headers that no browser of today needs, limit fields that say a thing twice, and the hash of a key
+ * that is seen again. Its answers carry 12 headers besides their type, the peers' 14, and those by defaults 19.
  */
-const LEAN = { security: { headers: { legacy: false } }, apiKeys: { keepKeysInMemory: 100 } } as const
+const LEAN = {
+  security: { headers: { legacy: false } },
+  rateLimit: { legacyFields: false },
+  apiKeys: { keepKeysInMemory: 100 },
+} as const
 
 /** Ours, layer by layer. */
 export function layers({ platform }: Host, options: LayersOptions = {}): Hono {
   const { keys = [digestApiKey(KEY)], quotas = [quota(AMPLE)], store = memoryStore(), defaults = false } = options
   const lean = defaults ? null : LEAN
   const api = new Hono()
-    .use(rateLimit({ quotas }))
+    .use(rateLimit({ quotas, ...lean?.rateLimit }))
     .use(authenticate(apiKeys({ keys, ...lean?.apiKeys })))
     .get('/me', (c) => c.json({ id: 'me' }))
     .post('/chat', validate('json', schema), (c) => c.json({ reply: c.req.valid('json').message }))
@@ -75,11 +79,11 @@ export function layers({ platform }: Host, options: LayersOptions = {}): Hono {
   return new Hono().use(first).route('/api', api) as unknown as Hono
 }
 
-/** {@link layers} in one. */
-export function guarded({ platform }: Host): Hono {
+/** {@link layers} in one, with every limit field where that is asked for. */
+export function guarded({ platform }: Host, fields: 'lean' | 'all' = 'lean'): Hono {
   const api = guard(
     security({ platform, store: memoryStore(), cors: CORS, events: QUIET, ...LEAN.security }),
-    rateLimit(quota(AMPLE)),
+    rateLimit({ ...quota(AMPLE), ...(fields === 'lean' && LEAN.rateLimit) }),
     authenticate(apiKeys({ keys: [digestApiKey(KEY)], ...LEAN.apiKeys })),
   )
   return new Hono()

@@ -11,7 +11,7 @@ import { chargeAll, type PlacedCharge, type Verdict } from './charging.ts'
 import { limitFields, seconds } from './fields.ts'
 import { limiterStore } from './limiter-store.ts'
 import { type Counted, type LimitPeek, peekLimits, resetLimits } from './peek.ts'
-import { type Cost, makePolicies, type Policy, type QuotaOptions } from './quota.ts'
+import { type Cost, makePolicies, type Policy, type PolicySettings, type QuotaOptions } from './quota.ts'
 import { Refusals } from './refusals.ts'
 import { notePassed, noteReservation, Reservation } from './reservation.ts'
 import { shareOf } from './shares.ts'
@@ -39,6 +39,8 @@ interface LimiterOptions extends KitOptions {
   readonly skip?: (c: Context) => Awaitable<boolean>
   /** Decides in buckets of its own and tells events, but refuses nobody for its quotas and tells clients nothing. */
   readonly dryRun?: boolean
+  /** `false` leaves out `X-RateLimit-*`, which say less than `RateLimit` does. Each costs a request up to a microsecond. */
+  readonly legacyFields?: false
   /**
    * When the store cannot decide: `local` (unless told) limits by this process's memory, so at most quota × processes
    * pass; `deny` answers 503; `allow` lets everything through. Each with an event.
@@ -86,6 +88,9 @@ export function rateLimit(options: RateLimitOptions): RateLimiter {
     throw new TypeError("rateLimit(): onStoreFailure must be 'local', 'deny' or 'allow'.")
   }
   if (typeof dryRun !== 'boolean') throw new TypeError('rateLimit(): dryRun must be true or false.')
+  if (![undefined, false].includes(options.legacyFields)) {
+    throw new TypeError('rateLimit(): legacyFields must be false, or left out.')
+  }
   if (skip !== undefined && typeof skip !== 'function') throw new TypeError('rateLimit(): skip must be a function.')
   if (firstTier !== undefined) checkTier(firstTier)
   const planOf = readQuotas(options)
@@ -160,7 +165,7 @@ export function rateLimit(options: RateLimitOptions): RateLimiter {
     return whenAnswered(skip(c), (skips) => (skips === true ? notePassed(c) : limit(kit, c)))
   })
   const policiesFor = (who: Counted): readonly Policy[] =>
-    who.quotas ? makePolicies(who.quotas, dryRun) : planOf(null).policies
+    who.quotas ? makePolicies(who.quotas, { dryRun }) : planOf(null).policies
   return Object.assign(handler, {
     async peek(c: Context, who: Counted) {
       const kit = kitOf(c, 'rateLimit().peek()')
@@ -186,30 +191,31 @@ interface Plan {
 
 /** The quotas of a request; null for those that no request decides. */
 function readQuotas(options: RateLimitOptions): (c: Context | null) => Plan {
-  const { quotas, dryRun = false } = options
+  const { quotas, dryRun = false, legacyFields = true } = options
+  const settings: PolicySettings = { dryRun, legacyFields }
   if (quotas === undefined) {
-    const plan = makePlan([options], dryRun)
+    const plan = makePlan([options], settings)
     return () => plan
   }
   for (const setting of ['quota', 'periodSeconds', 'burst', 'by', 'cost', 'reserve', 'name'] as const) {
     if (setting in options) throw new TypeError(`rateLimit(): ${setting} belongs into each of quotas.`)
   }
   if (typeof quotas !== 'function') {
-    const plan = makePlan(quotas, dryRun)
+    const plan = makePlan(quotas, settings)
     return () => plan
   }
   const known = new WeakMap<readonly QuotaOptions[], Plan>()
   return (c) => {
     if (c === null) throw new SetupError('rateLimit(): quotas is a function of the request; name them: { …, quotas }.')
     const given = quotas(c)
-    const plan = known.get(given) ?? planAsked(given, dryRun)
+    const plan = known.get(given) ?? planAsked(given, { ...settings, sharesKnown: SHARES_OF_PLAN })
     known.set(given, plan)
     return plan
   }
 }
 
-function makePlan(quotas: readonly QuotaOptions[], dryRun: boolean, sharesKnown?: number): Plan {
-  const policies = makePolicies(quotas, dryRun, sharesKnown)
+function makePlan(quotas: readonly QuotaOptions[], settings: PolicySettings): Plan {
+  const policies = makePolicies(quotas, settings)
   return {
     policies,
     isPriced: policies.every(({ cost }) => typeof cost === 'number'),
@@ -221,9 +227,9 @@ function makePlan(quotas: readonly QuotaOptions[], dryRun: boolean, sharesKnown?
 const SHARES_OF_PLAN = 50
 
 /** The event names what is wrong with a plan: no start could show it. */
-function planAsked(quotas: readonly QuotaOptions[], dryRun: boolean): Plan {
+function planAsked(quotas: readonly QuotaOptions[], settings: PolicySettings): Plan {
   try {
-    return makePlan(quotas, dryRun, SHARES_OF_PLAN)
+    return makePlan(quotas, settings)
   } catch (error) {
     throw new SetupError(error instanceof Error ? error.message : 'rateLimit(): quotas gave no quotas.')
   }

@@ -47,15 +47,26 @@ export interface Policy {
   readonly isReserved: boolean
   /** What its buckets' names begin with. */
   readonly bucket: string
+  /** Whether `X-RateLimit-*` speak of it. */
+  readonly hasLegacyFields: boolean
   /** What clients are told of those that were counted last. */
   readonly shares: Recent<Share>
+}
+
+/** What the quotas of one limiter have in common. */
+export interface PolicySettings {
+  readonly dryRun?: boolean
+  readonly legacyFields?: boolean
+  /** How many shares of each are kept. */
+  readonly sharesKnown?: number
 }
 
 /** Of a share some 300 bytes are held, and of each policy up to twice as many shares. */
 const SHARES_KNOWN = 1_000
 
 /** @throws {RangeError} or TypeError naming the setting that is wrong. */
-export function makePolicy(options: QuotaOptions, dryRun = false, sharesKnown: number = SHARES_KNOWN): Policy {
+export function makePolicy(options: QuotaOptions, settings: PolicySettings = {}): Policy {
+  const { dryRun = false, legacyFields = true, sharesKnown = SHARES_KNOWN } = settings
   const { quota, periodSeconds, burst = quota, name = defaultName(quota, periodSeconds, burst) } = options
   const { by = 'address', cost, reserve } = options
   checkName('rateLimit()', name)
@@ -75,6 +86,7 @@ export function makePolicy(options: QuotaOptions, dryRun = false, sharesKnown: n
     by: parts,
     cost: checkCost(reserve === undefined ? 'cost' : 'reserve', reserve ?? cost ?? 1, burst),
     isReserved: reserve !== undefined,
+    hasLegacyFields: legacyFields,
     shares: new Recent(sharesKnown),
     // The numbers are part of the name: another rate over the same bucket would read its state wrongly, or empty it.
     bucket: `${dryRun ? 'dry' : 'limit'}:${name}:${rate.quota}/${rate.periodUs}us/${rate.burst}`,
@@ -82,15 +94,11 @@ export function makePolicy(options: QuotaOptions, dryRun = false, sharesKnown: n
 }
 
 /** @throws {TypeError | RangeError} as {@link makePolicy}, and for no quota or two of one name. */
-export function makePolicies(
-  quotas: readonly QuotaOptions[],
-  dryRun: boolean,
-  sharesKnown?: number,
-): readonly Policy[] {
+export function makePolicies(quotas: readonly QuotaOptions[], settings: PolicySettings): readonly Policy[] {
   if (!Array.isArray(quotas) || quotas.length === 0) {
     throw new TypeError('rateLimit(): quotas must name at least one quota. To limit nobody, use skip.')
   }
-  const policies = quotas.map((quota) => makePolicy(quota, dryRun, sharesKnown))
+  const policies = quotas.map((quota) => makePolicy(quota, settings))
   if (new Set(policies.map(({ name }) => name)).size !== policies.length) {
     throw new TypeError('rateLimit(): two quotas have one name. Give each a name of its own.')
   }

@@ -328,6 +328,41 @@ export const severalQuotasCases: readonly Case[] = [
       assert.match(states[0]!.partitionKey!, /^[0-9a-f]{16}$/)
       assert.equal(states[1]!.partitionKey, null)
     },
+    'with legacyFields: false the X-RateLimit fields are left out, of a refusal too, and nothing else is': async () => {
+      const { ask } = setUp({ quota: 1, periodSeconds: 60, name: 'general', legacyFields: false })
+      for (const [status, wait] of [
+        [200, null],
+        [429, '60'],
+      ]) {
+        const { headers, status: seen } = await ask()
+        assert.equal(seen, status)
+        assert.deepEqual(
+          [...headers.keys()].filter((name) => name.startsWith('x-ratelimit-')),
+          [],
+        )
+        assert.match(headers.get('ratelimit')!, /^"general";r=0;t=60;/)
+        assert.match(headers.get('ratelimit-policy')!, /^"general";q=1;w=60;/)
+        assert.equal(headers.get('retry-after'), wait)
+      }
+      for (const legacyFields of [true, 0, 'false', null]) {
+        const options = { quota: 1, periodSeconds: 1, legacyFields: legacyFields as never }
+        assert.throws(() => rateLimit(options), /rateLimit\(\): legacyFields must be false/)
+      }
+    },
+    'where one of two limiters leaves them out, the X-RateLimit fields speak of the other': async () => {
+      const tight = { quota: 2, periodSeconds: 60, name: 'tight', legacyFields: false } as const
+      const wide = { quota: 9, periodSeconds: 60, name: 'wide' }
+      for (const limiters of [
+        [tight, wide],
+        [wide, tight],
+      ]) {
+        const { headers } = await setUp(limiters).ask()
+        assert.equal(headers.get('x-ratelimit-limit'), '9')
+        assert.equal(headers.get('x-ratelimit-remaining'), '8')
+        assert.match(headers.get('ratelimit')!, /"tight";r=1;/)
+        assert.match(headers.get('ratelimit')!, /"wide";r=8;/)
+      }
+    },
     'pk tells clients of one share from those of another, and not who they are': async () => {
       const { ask } = setUp({ quota: 10, periodSeconds: 60, by: 'principal' })
       const pk = async (asked: Asked) => /;pk=:([^:]+):/.exec((await ask(asked)).headers.get('ratelimit')!)![1]

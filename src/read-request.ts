@@ -10,6 +10,7 @@ const TAKE = Symbol('take')
 const GIVEN = Symbol('given')
 const WHOLE = Symbol('whole')
 const REPLACE = Symbol('replace')
+const HONO = Symbol('hono')
 
 /** What stands in the place of Hono's request once its body was read. */
 interface ReadRequest {
@@ -20,7 +21,7 @@ interface ReadRequest {
   [GIVEN](): Bytes | null
 }
 
-type ReadRequestClass = new (inner: Req) => Req & ReadRequest
+type ReadRequestClass = new (inner: Req, bytes: Bytes) => Req & ReadRequest
 
 /** By Hono's own prototype: an app may bring another copy of Hono than we were given. */
 const classes = new WeakMap<object, ReadRequestClass>()
@@ -38,9 +39,34 @@ export function giveBody(c: Context, bytes: Bytes): void {
     known[TAKE](bytes)
     return
   }
-  const made = new (classFor(Object.getPrototypeOf(req) as object))(req)
-  made[TAKE](bytes)
-  Object.defineProperty(c, 'req', { configurable: true, enumerable: true, value: made })
+  putRequest(c, new (classFor(Object.getPrototypeOf(req) as object))(req, bytes))
+}
+
+/** Gives back what it is given, so that the fields of a class that extends it become that object's own. */
+class Given {
+  constructor(object: object) {
+    // biome-ignore lint/correctness/noConstructorReturn: that is what it is for.
+    return object
+  }
+}
+
+const coming: { req: Req | null } = { req: null }
+
+/** Hono's context with a request of its own, in the place of the one that its class finds. V8 takes ten times as long to be told so. */
+class Replaced extends Given {
+  readonly req: Req | null = coming.req
+}
+
+function putRequest(c: Context, req: Req): void {
+  coming.req = req
+  try {
+    new Replaced(c)
+  } catch {
+    // A bundler made an assignment of the field, which Hono's class refuses.
+  }
+  coming.req = null
+  if (c.req !== req)
+    Object.defineProperty(c, 'req', { configurable: true, enumerable: true, writable: true, value: req })
 }
 
 /** The bytes that `c.req` answers from; null where none were read, or the app put others in their place. */
@@ -68,19 +94,25 @@ const FIELDS: readonly PropertyKey[] = ['raw', 'path', 'routeIndex', 'bodyCache'
 function makeClass(base: object): ReadRequestClass {
   class Answering {
     readonly #inner: Req
-    #bytes: Bytes | null = null
+    #bytes: Bytes | null
+    /** What Hono's own request finds in its cache as long as nobody put anything into this one. */
+    #handed: Req['bodyCache']
     /** `raw`, whole and unread, once somebody asked for it. */
     #made: Request | null = null
     #text: Promise<string> | null = null
-    #arrayBuffer: Promise<ArrayBuffer> | null = null
+    #arrayBuffer: Promise<ArrayBuffer>
     /** What the app, or a validator, put into Hono's cache: it goes before the bytes. */
     bodyCache: Req['bodyCache'] = {}
 
-    constructor(inner: Req) {
+    constructor(inner: Req, bytes: Bytes) {
       this.#inner = inner
+      this.#bytes = bytes
+      this.#arrayBuffer = Promise.resolve(wholeBuffer(bytes))
+      this.#handed = { arrayBuffer: this.#arrayBuffer as unknown as ArrayBuffer }
+      // For who kept Hono's own.
+      inner.bodyCache = this.#handed
       Object.defineProperty(this, 'raw', RAW)
-      const keys = Reflect.ownKeys(inner)
-      if (keys.length > FIELDS.length) keepOwn(this, inner, keys)
+      if (hasOwnNames(inner)) keepOwn(this, inner)
     }
 
     [TAKE](bytes: Bytes): void {
@@ -89,9 +121,9 @@ function makeClass(base: object): ReadRequestClass {
       this.#bytes = bytes
       this.#made = null
       this.#text = null
-      this.#arrayBuffer = null
-      // For who kept Hono's own.
-      this.#asHono()
+      this.#arrayBuffer = Promise.resolve(wholeBuffer(bytes))
+      this.#handed = { arrayBuffer: this.#arrayBuffer as unknown as ArrayBuffer }
+      this.#inner.bodyCache = this.#handed
     }
 
     [GIVEN](): Bytes | null {
@@ -151,6 +183,15 @@ function makeClass(base: object): ReadRequestClass {
       return this.#readBuffer()
     }
 
+    // Neither looks at the body, nor at `raw`.
+    addValidatedData(target: never, data: never): void {
+      this.#inner.addValidatedData(target, data)
+    }
+
+    valid(target: never): unknown {
+      return this.#inner.valid(target)
+    }
+
     #readText(): Promise<string> {
       const bytes = this.bodyCache.text ? null : this[GIVEN]()
       if (bytes === null) return this.#asHono().text()
@@ -163,13 +204,7 @@ function makeClass(base: object): ReadRequestClass {
     #readBuffer(): Promise<ArrayBuffer> {
       const bytes = this.bodyCache.arrayBuffer ? null : this[GIVEN]()
       if (bytes === null) return this.#asHono().arrayBuffer()
-      const buffer = this.#buffer(bytes)
-      this.bodyCache.arrayBuffer = buffer as unknown as ArrayBuffer
-      return buffer
-    }
-
-    #buffer(bytes: Bytes): Promise<ArrayBuffer> {
-      this.#arrayBuffer ??= Promise.resolve(wholeBuffer(bytes))
+      this.bodyCache.arrayBuffer = this.#arrayBuffer as unknown as ArrayBuffer
       return this.#arrayBuffer
     }
 
@@ -181,12 +216,12 @@ function makeClass(base: object): ReadRequestClass {
     #asHono(): Req {
       this.#inner.raw = this.#head
       if (!isEmpty(this.bodyCache)) this.#inner.bodyCache = this.bodyCache
-      else if (this.#bytes) this.#inner.bodyCache = { arrayBuffer: this.#buffer(this.#bytes) as unknown as ArrayBuffer }
+      else if (this.#bytes) this.#inner.bodyCache = this.#handed
       return this.#inner
     }
 
-    static honoOf(request: Answering): Record<PropertyKey, unknown> {
-      return request.#asHono() as unknown as Record<PropertyKey, unknown>
+    get [HONO](): Record<PropertyKey, unknown> {
+      return this.#asHono() as unknown as Record<PropertyKey, unknown>
     }
   }
 
@@ -196,21 +231,39 @@ function makeClass(base: object): ReadRequestClass {
   for (const key of [...Reflect.ownKeys(base), 'path', 'routeIndex']) {
     if (Object.hasOwn(prototype, key)) continue
     const isMethod = typeof Object.getOwnPropertyDescriptor(base, key)?.value === 'function'
-    Object.defineProperty(prototype, key, {
-      configurable: true,
-      get(this: Answering): unknown {
-        const inner = Answering.honoOf(this)
-        const value = inner[key]
-        return isMethod ? (value as () => unknown).bind(inner) : value
-      },
-      set(this: Answering, value: unknown) {
-        if (isMethod) Object.defineProperty(this, key, { configurable: true, enumerable: true, writable: true, value })
-        else Answering.honoOf(this)[key] = value
-      },
-    })
+    Object.defineProperty(prototype, key, isMethod ? methodOf(key) : fieldOf(key))
   }
   Object.setPrototypeOf(prototype, base)
   return Answering as unknown as ReadRequestClass
+}
+
+interface Asking {
+  readonly [HONO]: Record<PropertyKey, unknown>
+}
+
+/** A verb that Hono's own request does. */
+function methodOf(key: PropertyKey): PropertyDescriptor {
+  return {
+    configurable: true,
+    writable: true,
+    value(this: Asking, ...given: unknown[]): unknown {
+      const hono = this[HONO] as Record<PropertyKey, (...given: unknown[]) => unknown>
+      return hono[key]!(...given)
+    },
+  }
+}
+
+/** What Hono's own request holds. */
+function fieldOf(key: PropertyKey): PropertyDescriptor {
+  return {
+    configurable: true,
+    get(this: Asking): unknown {
+      return this[HONO][key]
+    },
+    set(this: Asking, value: unknown) {
+      this[HONO][key] = value
+    },
+  }
 }
 
 /** A field of the request itself, as Hono has it: `{ ...c.req }` is how its documentation hands a request on. One for all requests. */
@@ -225,9 +278,16 @@ const RAW: PropertyDescriptor & ThisType<{ readonly [WHOLE]: Request; [REPLACE](
   },
 }
 
+/** Whether an app put anything by a name on a request itself. To ask for symbols too costs more than all the rest here. */
+function hasOwnNames(inner: object): boolean {
+  let names = 0
+  for (const _ in inner) names++
+  return names > FIELDS.length
+}
+
 /** Keeps what the app put on a request itself. */
-function keepOwn(made: object, inner: object, keys: readonly PropertyKey[]): void {
-  for (const key of keys) {
+function keepOwn(made: object, inner: object): void {
+  for (const key of Reflect.ownKeys(inner)) {
     if (!FIELDS.includes(key)) Object.defineProperty(made, key, Object.getOwnPropertyDescriptor(inner, key)!)
   }
 }

@@ -1,6 +1,7 @@
 import { makeAddress, UNKNOWN_ADDRESS } from '../../src/address.ts'
 import type { Platform } from '../../src/platform.ts'
 import { nativeCrypto } from '../native.ts'
+import { equal } from './equal.ts'
 import { headerTable } from './header-list.ts'
 import { isOffServer } from './off-server.ts'
 
@@ -17,7 +18,8 @@ export const platform: Platform = {
   sharesRequests: true,
   // It tells of every answer that was sent, too.
   signalsAbort: false,
-  ...nativeCrypto,
+  sha256: nativeCrypto.sha256,
+  equal,
   address(c) {
     const peer = (c.env as Partial<DenoInfo> | undefined)?.remoteAddr
     return peer?.transport === 'tcp' ? makeAddress(peer.hostname, 'socket') : UNKNOWN_ADDRESS

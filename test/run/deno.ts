@@ -1,3 +1,4 @@
+import { denoEqualCases } from '../adapters/deno-equal.cases.ts'
 import { denoHeadersCases } from '../adapters/deno-headers.cases.ts'
 import { denoKvCases } from '../adapters/deno-kv.cases.ts'
 import { denoServerCases } from '../adapters/deno-server.cases.ts'
@@ -7,6 +8,13 @@ import { report } from './report.ts'
 
 console.log(
   JSON.stringify(
-    await report([...portableCases, ...sqliteCases, ...denoKvCases, ...denoHeadersCases, ...denoServerCases]),
+    await report([
+      ...portableCases,
+      ...sqliteCases,
+      ...denoKvCases,
+      ...denoEqualCases,
+      ...denoHeadersCases,
+      ...denoServerCases,
+    ]),
   ),
 )

@@ -88,8 +88,8 @@ function sectionOf(runs: readonly Run[]): string {
 
 After the protocol of dudect: ${SAMPLES.toLocaleString('en')} samples of 16 calls a run, a fresh process each, on digests that are equal, wrong in the first or in the
 last digit, or random, in random order. Welch's t between each two kinds, of all samples and of the fastest 95%, 80% and 50%; the
-greatest counts. The null controls are equal and
-random ones against themselves; a run where one reaches ${ALIKE} is made again, ${MORE} times at most. Controls that must be
+greatest counts. The answers of a sample are looked at only after its clock was read: equal or not is what a client is told
+anyway. The null controls are equal and random ones against themselves; a run where one reaches ${ALIKE} is made again, ${MORE} times at most. Controls that must be
 found are \`===\` and a loop that stops at the first difference. workerd has no clock to time by; there the comparison is
 \`crypto.subtle.timingSafeEqual\`. Nothing is claimed of a network beyond this.
 

@@ -25,6 +25,11 @@ export const UNKNOWN_ADDRESS: Address = { ip: null, source: 'unknown' }
 
 const MAX_HOPS = 32
 const CANONICAL_IPV4 = /^(?:25[0-5]|2[0-4]\d|1\d\d|[1-9]?\d)(?:\.(?:25[0-5]|2[0-4]\d|1\d\d|[1-9]?\d)){3}$/
+/** What an IPv4 peer is to a socket that takes both. */
+const MAPPED = '::ffff:'
+const MAX_IPV6_LENGTH = 45
+const COLON = 58
+const DOT = 46
 
 /** An address as eight groups of 16 bits, IPv4 as `::ffff:a.b.c.d` (RFC 4291 section 2.5.5.2). */
 type Groups = readonly number[]
@@ -35,9 +40,11 @@ type Groups = readonly number[]
  * @param text one IP address; a zone (`%eth0`) is dropped
  */
 export function makeAddress(text: string | null | undefined, source: Exclude<AddressSource, 'unknown'>): Address {
+  if (!text) return UNKNOWN_ADDRESS
   // What most peers are is canonical as it stands.
-  if (text && CANONICAL_IPV4.test(text)) return { ip: text, source }
-  const groups = text ? parseIp(text.split('%', 1)[0]!) : null
+  const v4 = text.startsWith(MAPPED) ? text.slice(MAPPED.length) : text
+  if (CANONICAL_IPV4.test(v4)) return { ip: v4, source }
+  const groups = parseIp(text.split('%', 1)[0]!)
   return groups ? { ip: formatIp(groups), source } : UNKNOWN_ADDRESS
 }
 
@@ -176,63 +183,100 @@ function mask(groups: Groups, bits: number): Groups {
 }
 
 function parseIp(text: string): Groups | null {
+  if (text.includes(':')) return parseIpv6(text)
   const v4 = parseIpv4(text)
-  return v4 ? [0, 0, 0, 0, 0, 0xffff, ...v4] : parseIpv6(text)
+  return v4 && [0, 0, 0, 0, 0, 0xffff, ...v4]
 }
 
 /** The IPv4 client that NAT64 carries (RFC 6052): one client, one bucket, but never one trust. */
 function foldNat64(v6: Groups): Groups {
-  const nat64 = v6[0] === 0x64 && v6[1] === 0xff9b && v6.slice(2, 6).every((group) => group === 0)
+  const nat64 = v6[0] === 0x64 && v6[1] === 0xff9b && areZero(v6, 2, 6)
   return nat64 ? [0, 0, 0, 0, 0, 0xffff, v6[6]!, v6[7]!] : v6
 }
 
 function parseIpv4(text: string): [number, number] | null {
-  const match = /^(\d{1,3})\.(\d{1,3})\.(\d{1,3})\.(\d{1,3})$/.exec(text)
-  if (!match) return null
-  const octets = match.slice(1).map(Number)
-  if (octets.some((octet, i) => octet > 255 || String(octet) !== match[i + 1])) return null
-  return [octets[0]! * 256 + octets[1]!, octets[2]! * 256 + octets[3]!]
+  if (!CANONICAL_IPV4.test(text)) return null
+  const [a, b, c, d] = text.split('.').map(Number)
+  return [a! * 256 + b!, c! * 256 + d!]
 }
 
+/** Letter by letter: every request of an IPv6 client passes here, twice. */
 function parseIpv6(text: string): Groups | null {
-  if (text.length > 45 || !text.includes(':')) return null
-  const halves = text.split('::')
-  if (halves.length > 2) return null
-  const head = parseGroups(halves[0]!, halves.length === 1)
-  const tail = halves.length === 2 ? parseGroups(halves[1]!, true) : []
-  if (!head || !tail) return null
-  const gap = 8 - head.length - tail.length
-  if (halves.length === 1 ? gap !== 0 : gap < 1) return null
-  return [...head, ...new Array<number>(gap).fill(0), ...tail]
+  const end = text.length
+  if (end > MAX_IPV6_LENGTH) return null
+  const groups: number[] = []
+  /** Where `::` stands, -1 for nowhere. */
+  let gap = -1
+  let i = 0
+  if (text.startsWith('::')) {
+    gap = 0
+    i = 2
+  }
+  while (i < end) {
+    const start = i
+    let group = 0
+    for (let digit = hexDigit(text, i); digit >= 0; digit = hexDigit(text, i)) {
+      group = group * 16 + digit
+      i++
+    }
+    if (i < end && text.charCodeAt(i) === DOT) {
+      const v4 = parseIpv4(text.slice(start))
+      if (v4 === null) return null
+      groups.push(...v4)
+      break
+    }
+    if (i === start || i - start > 4) return null
+    groups.push(group)
+    if (i === end) break
+    if (text.charCodeAt(i) !== COLON || ++i === end) return null
+    if (text.charCodeAt(i) !== COLON) continue
+    if (gap >= 0) return null
+    gap = groups.length
+    i++
+  }
+  const missing = 8 - groups.length
+  if (gap < 0) return missing === 0 ? groups : null
+  if (missing < 1) return null
+  for (let zeros = 0; zeros < missing; zeros++) groups.splice(gap, 0, 0)
+  return groups
 }
 
-function parseGroups(text: string, mayEndInV4: boolean): number[] | null {
-  if (text === '') return []
-  const out: number[] = []
-  const parts = text.split(':')
-  for (const [i, part] of parts.entries()) {
-    const v4 = mayEndInV4 && i === parts.length - 1 ? parseIpv4(part) : null
-    if (v4) out.push(...v4)
-    else if (/^[0-9a-f]{1,4}$/i.test(part)) out.push(Number.parseInt(part, 16))
-    else return null
-  }
-  return out
+/** The hex digit at a place, -1 for what is none. */
+function hexDigit(text: string, at: number): number {
+  const unit = text.charCodeAt(at)
+  if (unit >= 48 && unit <= 57) return unit - 48
+  const letter = unit | 32
+  return letter >= 97 && letter <= 102 ? letter - 87 : -1
 }
 
 function isV4(groups: Groups): boolean {
-  return groups[5] === 0xffff && groups.slice(0, 5).every((group) => group === 0)
+  return groups[5] === 0xffff && areZero(groups, 0, 5)
+}
+
+function areZero(groups: Groups, start: number, end: number): boolean {
+  for (let at = start; at < end; at++) if (groups[at] !== 0) return false
+  return true
 }
 
 /** Canonical text: IPv4 dotted, IPv6 as RFC 5952 writes it. */
 function formatIp(groups: Groups): string {
   if (isV4(groups)) return [groups[6]! >> 8, groups[6]! & 255, groups[7]! >> 8, groups[7]! & 255].join('.')
-  let best = { at: -1, length: 1 }
+  // The first of the longest runs of zeros, where that is of two or more.
+  let gap = -1
+  let length = 1
   for (let at = 0; at < 8; at++) {
-    let length = 0
-    while (at + length < 8 && groups[at + length] === 0) length++
-    if (length > best.length) best = { at, length }
+    const start = at
+    while (groups[at] === 0) at++
+    if (at - start <= length) continue
+    gap = start
+    length = at - start
   }
-  const hex = (part: Groups): string => part.map((group) => group.toString(16)).join(':')
-  if (best.at < 0) return hex(groups)
-  return `${hex(groups.slice(0, best.at))}::${hex(groups.slice(best.at + best.length))}`
+  let text = ''
+  for (let at = 0; at < 8; at++) {
+    if (at === gap) {
+      text += '::'
+      at += length - 1
+    } else text += text === '' || text.endsWith(':') ? groups[at]!.toString(16) : `:${groups[at]!.toString(16)}`
+  }
+  return text
 }

@@ -65,6 +65,10 @@ async function readPieces(
     for (let pieces = 0; ; pieces++) {
       const { done, value } = await reader.read()
       if (done) return declared === null || bytes.length === declared ? bytes.whole() : unlikeDeclaration()
+      if (!isBytes(value)) {
+        abandon(reader)
+        return { code: 'body.unreadable', detail: 'The body holds something else than bytes.' }
+      }
       if (bytes.length + value.byteLength > Math.min(maxBytes, declared ?? maxBytes)) {
         abandon(reader)
         return tooLarge(maxBytes)
@@ -134,6 +138,11 @@ class GrowingBytes {
     const buffer = this.#buffer ?? new Uint8Array(0)
     return buffer.byteLength === this.length ? buffer : buffer.slice(0, this.length)
   }
+}
+
+/** Whoever makes a stream in this process may put anything into it; it may come from another realm. */
+function isBytes(chunk: unknown): chunk is Uint8Array {
+  return chunk instanceof Uint8Array || Object.prototype.toString.call(chunk) === '[object Uint8Array]'
 }
 
 function brokenOff(): Refusal {

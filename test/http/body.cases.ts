@@ -47,6 +47,11 @@ export const bodyCases: readonly Case[] = [
       await expectRefused(413, 'body.too_large', post('a'.repeat(CAP + 1)))
       await expectRefused(413, 'body.too_large', streamedPost(streamOf(bytes(CAP + 1))))
     },
+    'a body made in this process of anything but bytes is refused, not taken for an empty one': async () => {
+      for (const chunk of ['text', new Int32Array(2), new ArrayBuffer(2), [97], { byteLength: 1, length: 1 }, null]) {
+        await expectRefused(400, 'body.unreadable', streamedPost(streamOf(chunk as never)))
+      }
+    },
     'a declared oversize is refused without reading': async () => {
       let pulled = 0
       const body = new ReadableStream<Uint8Array>({ pull: () => void pulled++ }, { highWaterMark: 0 })

@@ -140,7 +140,7 @@ const BUNDLES = {
   'security(), authenticate(), rateLimit() and memoryStore() for Workers': {
     source: `export { apiKeys, authenticate, memoryStore, rateLimit, security } from 'hinoban'
 export { platform } from 'hinoban/cloudflare'`,
-    gzip: 29_900,
+    gzip: 30_100,
   },
   'validate()': { source: `export { validate } from 'hinoban/validate'`, gzip: 3_650 },
 }

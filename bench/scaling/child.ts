@@ -5,16 +5,18 @@ import { bare, layers, quota } from '../requests/apps.ts'
 import { GET } from '../requests/ask.ts'
 import { environmentOf, ownHost } from '../requests/host.ts'
 import { inRounds, type Measure } from '../rounds.ts'
-import { CLIENTS, EFFORT, KEYS, QUOTAS } from './sizes.ts'
+import { ADDRESSES, CLIENTS, EFFORT, KEYS, QUOTAS } from './sizes.ts'
 
 const host = await ownHost()
 
-/** What is asked, of one address or of many, with one key or with many; an address' text is made anew, as a server's is. */
-function measure(
-  name: string,
-  app: Hono,
-  { clients = 1, keys }: { clients?: number; keys?: readonly string[] } = {},
-): Measure {
+interface Asking {
+  /** Which one asks; the first unless told. Its text is made anew, as a server's is. */
+  readonly address?: () => string
+  readonly keys?: readonly string[]
+}
+
+/** What is asked, of one address or of many, with one key or with many. */
+function measure(name: string, app: Hono, { address = () => addressOf(0), keys }: Asking = {}): Measure {
   const { url } = GET
   const inits = keys ? keys.map(withKey) : [GET.init]
   return {
@@ -24,7 +26,7 @@ function measure(
     async run(calls) {
       const start = performance.now()
       for (let i = 0; i < calls; i++) {
-        const env = environmentOf(address(Math.floor(Math.random() * clients)))
+        const env = environmentOf(address())
         const init = inits[Math.floor(Math.random() * inits.length)]!
         const answer = await app.fetch(new Request(url, init), env)
         if (answer.status !== 200) throw new Error(`${name} answered ${answer.status}: ${await answer.text()}`)
@@ -35,7 +37,7 @@ function measure(
 }
 
 /** Another IPv4 address for each number, in no order: an odd factor permutes 32 bits. */
-function address(i: number): string {
+function addressOf(i: number): string {
   const bits = Math.imul(i, 0x9e3779b1) >>> 0
   return `${bits >>> 24}.${(bits >>> 16) & 255}.${(bits >>> 8) & 255}.${bits & 255}`
 }
@@ -65,10 +67,10 @@ function withQuotas(count: number): Hono {
 async function withClients(count: number): Promise<Hono> {
   const store = memoryStore({ maxEntries: 2_000_000, maxBytes: 2 ** 28 })
   const app = layers(host, { defaults: true, store, quotas: [{ quota: 5_000_000, periodSeconds: 30 * 86_400 }] })
-  const charged = await chargeOf(store, () => app.fetch(new Request(GET.url, GET.init), environmentOf(address(0))))
+  const charged = await chargeOf(store, () => app.fetch(new Request(GET.url, GET.init), environmentOf(addressOf(0))))
   for (let i = 0; i < count; i++) {
     store.consume(
-      charged.partition.replace(address(0), address(i)),
+      charged.partition.replace(addressOf(0), addressOf(i)),
       charged.charges.map((charge) => ({ ...charge, cost: 10_000 })),
     )
   }
@@ -100,6 +102,13 @@ const measures: Measure[] = [
   ...KEYS.flatMap(withKeys),
   ...QUOTAS.map((count) => measure(`quotas ${count}`, withQuotas(count))),
 ]
-for (const count of CLIENTS) measures.push(measure(`clients ${count}`, await withClients(count), { clients: count }))
+for (const count of CLIENTS) {
+  const address = () => addressOf(Math.floor(Math.random() * count))
+  measures.push(measure(`clients ${count}`, await withClients(count), { address }))
+}
+for (const [kind, text] of Object.entries(ADDRESSES)) {
+  const [head, last] = [text.slice(0, -1), text.slice(-1)]
+  measures.push(measure(`address ${kind}`, layers(host, { defaults: true }), { address: () => [head, last].join('') }))
+}
 console.log(JSON.stringify(await inRounds(measures, EFFORT)))
 process.exit(0)

@@ -3,7 +3,7 @@ import type { Goal } from '../goals.ts'
 import { type Part, RUNTIMES, runScript } from '../part.ts'
 import { costs, type Row } from '../rounds.ts'
 import { type Estimate, estimate, fixed, median, ratios, shown } from '../statistics.ts'
-import { CLIENTS, EFFORT, KEYS, QUOTAS } from './sizes.ts'
+import { ADDRESSES, CLIENTS, EFFORT, KEYS, QUOTAS } from './sizes.ts'
 
 interface Run {
   readonly runtime: string
@@ -35,7 +35,7 @@ export const scalingPart: Part<readonly Run[]> = {
   },
 }
 
-function costsOf({ rows }: Run, axis: string, count: number): readonly number[] {
+function costsOf({ rows }: Run, axis: string, count: number | string): readonly number[] {
   return costs(rows.find(({ name }) => name === `${axis} ${count}`)!)
 }
 
@@ -79,10 +79,20 @@ function sectionOf(runs: readonly Run[]): string {
       return `| ${count.toLocaleString('en')} ${axis} | ${cells.join(' | ')} |`
     }),
   )
+  const kinds = Object.keys(ADDRESSES)
+  const known = runs.every((run) => run.rows.some(({ name }) => name === `address ${kinds[0]}`))
+  for (const kind of known ? kinds : []) {
+    const cells = runs.map((run) => {
+      const own = costsOf(run, 'address', kind)
+      const cost = fixed(median(own))
+      return kind === kinds[0] ? cost : `${cost}: ${shown(ratios(own, costsOf(run, 'address', kinds[0]!)))}`
+    })
+    rows.push(`| a client by ${kind} | ${cells.join(' | ')} |`)
+  }
   return `## As an app grows
 
 ${EFFORT.rounds} rounds of about ${EFFORT.roundMs} ms for each: a guarded GET in process, with so many API keys configured and sent at random, quotas in one
-rateLimit(), or clients whose buckets the memory store holds, asking at random. By the first row of its kind;
+rateLimit(), clients whose buckets the memory store holds, asking at random, or a client by another kind of address. By the first row of its kind;
 for keys less what bare Hono pays more when it is sent so many texts.
 
 | µs: ratio (95%) | ${runs.map(({ runtime }) => runtime).join(' | ')} |

@@ -3,7 +3,8 @@ import type { Platform } from '../src/platform.ts'
 
 type Crypto = typeof import('node:crypto')
 
-const ANSWERS = [false, true] as const
+/** By 0 and 1. An engine may branch to make a boolean of a bit, and some processes show it by their time; to look it up does not. */
+export const ANSWERS = [false, true] as const
 
 let crypto: Crypto | undefined
 
@@ -13,14 +14,13 @@ function loaded(): Crypto {
   return crypto
 }
 
-/** The runtime's own synchronous hash and comparison, which Node, Bun and Deno all have. Deno compares by its own `equal()`. */
+/** The runtime's own synchronous hash and comparison, which Node, Bun and Deno all have. */
 export const nativeCrypto: Pick<Platform, 'sha256' | 'equal'> = {
   sha256: (text) => loaded().hash('sha256', text, 'hex'),
   equal(a, b) {
     const left = Buffer.from(a, 'utf8')
     const right = Buffer.from(b, 'utf8')
     if (left.length !== right.length) return false
-    // Code of V8 branches where it makes a boolean of a bit, which some processes show by their time; a look-up does not.
     return ANSWERS[Number(loaded().timingSafeEqual(left, right))]!
   },
 }

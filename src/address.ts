@@ -200,7 +200,7 @@ function parseIpv4(text: string): [number, number] | null {
   return [a! * 256 + b!, c! * 256 + d!]
 }
 
-/** Letter by letter: every request of an IPv6 client passes here, twice. */
+/** Letter by letter: every request of an IPv6 client passes here, and once more for each quota that counts it. */
 function parseIpv6(text: string): Groups | null {
   const end = text.length
   if (end > MAX_IPV6_LENGTH) return null

@@ -48,8 +48,8 @@ export interface PolicyItem {
   /** The parameter that names the share; '' for none. */
   readonly share: string
   readonly quota: string
-  /** Whether `X-RateLimit-*` speak of it. */
-  readonly isInLegacy: boolean
+  /** Whether clients are told in `X-RateLimit-*`, too. */
+  readonly legacyFields: boolean
 }
 
 /** What events say of the caller. */

@@ -2,7 +2,7 @@ import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { transform } from 'esbuild'
 import { Hono } from 'hono'
-import { expect, test } from 'vitest'
+import { expect, test, vi } from 'vitest'
 
 const file = join(import.meta.dirname, '../src/read-request.ts')
 
@@ -19,7 +19,12 @@ test.each([true, false])(
     )) as typeof import('../src/read-request.ts')
     const app = new Hono()
     app.use(async (c, next) => {
-      giveBody(c, new Uint8Array(await c.req.arrayBuffer()))
+      const bytes = new Uint8Array(await c.req.arrayBuffer())
+      const define = vi.spyOn(Object, 'defineProperty')
+      giveBody(c, bytes)
+      const isDefined = define.mock.calls.some(([object, name]) => object === c && name === 'req')
+      define.mockRestore()
+      expect(isDefined).toBe(!useDefineForClassFields)
       await next()
     })
     app.post('/', async (c) => c.json([Object.keys(c).includes('req'), await c.req.raw.text(), await c.req.text()]))

@@ -1,10 +1,9 @@
 import { Buffer } from 'node:buffer'
-
-const ANSWERS = [false, true] as const
+import { ANSWERS } from '../native.ts'
 
 /**
  * `equal()` of the platform. Deno's own `timingSafeEqual` is such a loop as well, in JavaScript, but branches on what it found,
- * which the time of one process in five shows. Here the answer is looked up: no branch depends on what the texts hold.
+ * which some processes show by their time. Here the answer is looked up: no branch depends on what the texts hold.
  */
 export function equal(a: string, b: string): boolean {
   const left = Buffer.from(a, 'utf8')

@@ -18,7 +18,7 @@ export const platform: Platform = {
   sharesRequests: true,
   // It tells of every answer that was sent, too.
   signalsAbort: false,
-  sha256: nativeCrypto.sha256,
+  ...nativeCrypto,
   equal,
   address(c) {
     const peer = (c.env as Partial<DenoInfo> | undefined)?.remoteAddr

@@ -37,7 +37,7 @@ export function requestCandidates(host: Host): readonly RequestCandidate[] {
       const app = make(host)
       return [of(`${name} GET`, app, GET), of(`${name} POST`, app, POST)]
     }),
-    of('guard, 15 headers GET', guarded(host, 'all'), GET),
+    of('guard, X-RateLimit GET', guarded(host, 'all'), GET),
     of('bare again GET', bare(), GET),
     of('denied by defaults GET', spent(host, { defaults: true }), GET, 429),
     of('denied by layers GET', spent(host, {}), GET, 429),

@@ -11,18 +11,18 @@ export interface Share {
 /** The texts that one share's states are told with. */
 export function policyItem(
   limit: Pick<LimitState, 'policy' | 'quota' | 'periodSeconds' | 'partitionKey'>,
-  isInLegacy: boolean,
+  legacyFields: boolean,
 ): PolicyItem {
   const name = quotedString(limit.policy)
   const share = limit.partitionKey === null ? '' : `;pk=:${limit.partitionKey}:`
   const quota = String(limit.quota)
-  return { whole: `${name};q=${quota};w=${Math.ceil(limit.periodSeconds)}${share}`, name, share, quota, isInLegacy }
+  return { whole: `${name};q=${quota};w=${Math.ceil(limit.periodSeconds)}${share}`, name, share, quota, legacyFields }
 }
 
 /**
  * What a client is told of its limits: `RateLimit-Policy` and `RateLimit` (draft-ietf-httpapi-ratelimit-headers-10) name
- * every policy of the request, and with `pk` which share of it; `X-RateLimit-*` speak of the one with least left among those
- * that are to be told so. `X-RateLimit-Reset` counts seconds until that bucket is full again. Of a dry run clients are told nothing.
+ * every policy of the request, and with `pk` which share of it; `X-RateLimit-*`, where one of them has these, speak of the one with
+ * least left. `X-RateLimit-Reset` counts seconds until that bucket is full again. Of a dry run clients are told nothing.
  *
  * @param items the texts of each, where they are known
  */
@@ -37,35 +37,32 @@ export function limitFields(
   let reset = ''
   let policies = ''
   let states = ''
+  let isLegacy = false
   for (let i = 0; i < decided.length; i++) {
     const one = decided[i]!
     if (one.isDryRun) continue
-    const { whole, name, share, quota, isInLegacy } = items[i]!
+    const { whole, name, share, quota, legacyFields } = items[i]!
     const left = String(one.remaining)
     const untilWhole = String(seconds(one.resetAfterMs))
     const state = `${name};r=${left};t=${untilWhole}${share}`
-    policies = policies === '' ? whole : `${policies}, ${whole}`
-    states = states === '' ? state : `${states}, ${state}`
-    if (!isInLegacy || (tightest !== null && one.remaining >= tightest.remaining)) continue
+    isLegacy ||= legacyFields
+    policies = tightest === null ? whole : `${policies}, ${whole}`
+    states = tightest === null ? state : `${states}, ${state}`
+    if (tightest !== null && one.remaining >= tightest.remaining) continue
     tightest = one
     limit = quota
     remaining = left
     reset = untilWhole
   }
-  if (policies === '') return []
-  if (tightest === null) {
-    return [
-      ['ratelimit-policy', policies],
-      ['ratelimit', states],
-    ]
-  }
-  return [
+  if (tightest === null) return []
+  const fields: (readonly [string, string])[] = [
     ['ratelimit-policy', policies],
     ['ratelimit', states],
-    ['x-ratelimit-limit', limit],
-    ['x-ratelimit-remaining', remaining],
-    ['x-ratelimit-reset', reset],
   ]
+  if (isLegacy) {
+    fields.push(['x-ratelimit-limit', limit], ['x-ratelimit-remaining', remaining], ['x-ratelimit-reset', reset])
+  }
+  return fields
 }
 
 /** Whole seconds, rounded up: never earlier than the truth. */

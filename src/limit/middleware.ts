@@ -39,8 +39,11 @@ interface LimiterOptions extends KitOptions {
   readonly skip?: (c: Context) => Awaitable<boolean>
   /** Decides in buckets of its own and tells events, but refuses nobody for its quotas and tells clients nothing. */
   readonly dryRun?: boolean
-  /** `false` leaves out `X-RateLimit-*`, which say less than `RateLimit` does. Each costs a request up to a microsecond. */
-  readonly legacyFields?: false
+  /**
+   * Whether `X-RateLimit-*` are sent, which say less than `RateLimit` does and cost a request up to a microsecond each. True unless told.
+   * Of several limiters one is enough to have them sent. Where none does, what a handler itself says in them stands.
+   */
+  readonly legacyFields?: boolean
   /**
    * When the store cannot decide: `local` (unless told) limits by this process's memory, so at most quota × processes
    * pass; `deny` answers 503; `allow` lets everything through. Each with an event.
@@ -82,15 +85,13 @@ const STAND_IN_ENTRIES = 100_000
  *   .post('/inject', rateLimit({ quota: 10, periodSeconds: 60, by: 'principal', name: 'inject' }), inject)
  */
 export function rateLimit(options: RateLimitOptions): RateLimiter {
-  const { ipv6Prefix = 64, skip, dryRun = false, onStoreFailure = 'local', firstTier } = options
+  const { ipv6Prefix = 64, skip, dryRun = false, legacyFields = true, onStoreFailure = 'local', firstTier } = options
   checkIpv6Prefix('rateLimit()', ipv6Prefix)
   if (!['local', 'deny', 'allow'].includes(onStoreFailure)) {
     throw new TypeError("rateLimit(): onStoreFailure must be 'local', 'deny' or 'allow'.")
   }
   if (typeof dryRun !== 'boolean') throw new TypeError('rateLimit(): dryRun must be true or false.')
-  if (![undefined, false].includes(options.legacyFields)) {
-    throw new TypeError('rateLimit(): legacyFields must be false, or left out.')
-  }
+  if (typeof legacyFields !== 'boolean') throw new TypeError('rateLimit(): legacyFields must be true or false.')
   if (skip !== undefined && typeof skip !== 'function') throw new TypeError('rateLimit(): skip must be a function.')
   if (firstTier !== undefined) checkTier(firstTier)
   const planOf = readQuotas(options)

@@ -47,8 +47,8 @@ export interface Policy {
   readonly isReserved: boolean
   /** What its buckets' names begin with. */
   readonly bucket: string
-  /** Whether `X-RateLimit-*` speak of it. */
-  readonly hasLegacyFields: boolean
+  /** Whether clients are told in `X-RateLimit-*`, too. */
+  readonly legacyFields: boolean
   /** What clients are told of those that were counted last. */
   readonly shares: Recent<Share>
 }
@@ -86,7 +86,7 @@ export function makePolicy(options: QuotaOptions, settings: PolicySettings = {})
     by: parts,
     cost: checkCost(reserve === undefined ? 'cost' : 'reserve', reserve ?? cost ?? 1, burst),
     isReserved: reserve !== undefined,
-    hasLegacyFields: legacyFields,
+    legacyFields,
     shares: new Recent(sharesKnown),
     // The numbers are part of the name: another rate over the same bucket would read its state wrongly, or empty it.
     bucket: `${dryRun ? 'dry' : 'limit'}:${name}:${rate.quota}/${rate.periodUs}us/${rate.burst}`,

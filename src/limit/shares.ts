@@ -12,10 +12,10 @@ export function shareOf(kit: Kit, policy: Policy, { partition, name: bucket }: P
   const known = bucket === policy.bucket ? partition : `${partition} ${bucket}`
   const share = policy.shares.get(known)
   if (share !== undefined) return share
-  const { name, quota, periodSeconds, by, hasLegacyFields } = policy
+  const { name, quota, periodSeconds, by, legacyFields } = policy
   // Sixteen hex digits read as base64 are twelve bytes.
   const partitionKey = by[0] === 'everyone' ? null : kit.sha256(`${partition} ${bucket}`).slice(0, 16)
-  const made = { partitionKey, item: policyItem({ policy: name, quota, periodSeconds, partitionKey }, hasLegacyFields) }
+  const made = { partitionKey, item: policyItem({ policy: name, quota, periodSeconds, partitionKey }, legacyFields) }
   policy.shares.set(known, made)
   return made
 }

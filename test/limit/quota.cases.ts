@@ -15,7 +15,7 @@ export const quotaCases: readonly Case[] = cases('makePolicy()', {
       by: ['address'],
       cost: 1,
       isReserved: false,
-      hasLegacyFields: true,
+      legacyFields: true,
       bucket: 'limit:100-per-60s:100/60000000us/100',
     })
     assert.equal(makePolicy({ quota: 100, periodSeconds: 60, burst: 5 }).name, '100-per-60s-burst-5')

@@ -62,11 +62,12 @@ function putRequest(c: Context, req: Req): void {
   try {
     new Replaced(c)
   } catch {
-    // A bundler made an assignment of the field, which Hono's class refuses.
-    Object.defineProperty(c, 'req', { configurable: true, enumerable: true, writable: true, value: req })
+    // A bundler made an assignment of the field: Hono's class refuses that, or does nothing.
   } finally {
     coming.req = null
   }
+  if (c.req === req) return
+  Object.defineProperty(c, 'req', { configurable: true, enumerable: true, writable: true, value: req })
 }
 
 /** The bytes that `c.req` answers from; null where none were read, or the app put others in their place. */
@@ -106,7 +107,7 @@ function makeClass(base: object): ReadRequestClass {
       this.#inner = inner
       this.#hold(bytes)
       Object.defineProperty(this, 'raw', RAW)
-      if (wasChanged(inner, base as Req)) keepOwn(this, inner)
+      if (wasChanged(inner)) keepOwn(this, inner)
     }
 
     [TAKE](bytes: Bytes): void {
@@ -283,22 +284,27 @@ const RAW: PropertyDescriptor & ThisType<{ readonly [WHOLE]: Request; [REPLACE](
   },
 }
 
+/** What is answered here; the rest Hono's own request answers, as the app left it. */
+const ANSWERED = [
+  'url',
+  'method',
+  'header',
+  'text',
+  'json',
+  'arrayBuffer',
+  'bytes',
+  'addValidatedData',
+  'valid',
+] as const
+
 /**
- * Whether an app put anything on a request itself: by a name that can be listed, by a symbol, or in the place of a method that is
- * answered here. To ask for whatever there may be takes V8 as long as all the rest of this.
+ * Whether an app put anything on a request itself: by a name that can be listed, by a symbol, or in the place of what is answered
+ * here. To ask for whatever there may be takes V8 as long as all the rest of this.
  */
-function wasChanged(inner: Req, base: Req): boolean {
-  return (
-    Object.keys(inner).length > FIELDS.length ||
-    Object.getOwnPropertySymbols(inner).length > 0 ||
-    inner.json !== base.json ||
-    inner.text !== base.text ||
-    inner.arrayBuffer !== base.arrayBuffer ||
-    inner.bytes !== base.bytes ||
-    inner.header !== base.header ||
-    inner.valid !== base.valid ||
-    inner.addValidatedData !== base.addValidatedData
-  )
+function wasChanged(inner: object): boolean {
+  if (Object.keys(inner).length > FIELDS.length || Object.getOwnPropertySymbols(inner).length > 0) return true
+  for (const name of ANSWERED) if (Object.hasOwn(inner, name)) return true
+  return false
 }
 
 /** Keeps what the app put on a request itself. */

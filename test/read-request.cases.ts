@@ -84,45 +84,55 @@ export const readRequestCases: readonly Case[] = cases('A request whose body sec
     assert.deepEqual(await (await app.request(post())).json(), ['u', { wrapped: JSON.parse(BODY) }, 10])
     assert.equal(afterwards, BODY)
   },
-  'keeps what an app put on it before security() by a symbol, or in the place of a method where no list shows it':
+  'keeps what an app put on it before security() by a symbol, or in the place of a method or field where no list shows it':
     async () => {
       const tenant = Symbol('tenant')
-      for (const put of [
-        (req: object) => Object.assign(req, { [tenant]: 'own' }),
-        (req: object) => Object.defineProperty(req, 'json', { value: async () => 'own' }),
-        (req: object) => Object.defineProperty(req, 'blob', { value: async () => 'own' }),
-      ]) {
+      const own = async (): Promise<string> => 'own'
+      const hidden = (name: string, value: unknown) => (req: object) => Object.defineProperty(req, name, { value })
+      const ways: readonly [(req: object) => void, (c: Context) => unknown][] = [
+        [(req) => Object.assign(req, { [tenant]: 'own' }), (c) => (c.req as unknown as { [tenant]?: string })[tenant]],
+        [hidden('url', 'own'), (c) => c.req.url],
+        [hidden('method', 'own'), (c) => c.req.method],
+        [hidden('header', () => 'own'), (c) => c.req.header('x')],
+        [hidden('valid', () => 'own'), (c) => c.req.valid('json' as never)],
+        [hidden('addValidatedData', () => 'own'), (c) => c.req.addValidatedData('json', {})],
+        [hidden('json', own), (c) => c.req.json()],
+        [hidden('text', own), (c) => c.req.text()],
+        [hidden('arrayBuffer', own), (c) => c.req.arrayBuffer()],
+        [hidden('bytes', own), (c) => c.req.bytes()],
+        [hidden('blob', own), (c) => c.req.blob()],
+        [hidden('query', () => 'own'), (c) => c.req.query('x')],
+      ]
+      for (const [put, read] of ways) {
         const app = new Hono()
         app.use(async (c, next) => {
           put(c.req)
           await next()
         })
         app.use(security({ platform: new TestPlatform(), store: memoryStore(), events: keepEvents().sink }))
-        app.post('/a', async (c) => {
-          const { [tenant]: own } = c.req as unknown as { [tenant]?: string }
-          return c.json([own, await c.req.json(), await c.req.blob()].includes('own'))
-        })
-        assert.equal(await (await app.request(post())).json(), true, put.toString())
+        app.post('/a', async (c) => c.json(await read(c)))
+        assert.equal(await (await app.request(post())).json(), 'own', read.toString())
       }
     },
-  'is not changed by who writes into the cache of a c.req kept from before security()': async () => {
-    const app = new Hono()
-    let kept: Context['req'] | undefined
-    app.use(async (c, next) => {
-      kept = c.req
-      await next()
-    })
-    app.use(security({ platform: new TestPlatform(), store: memoryStore(), events: keepEvents().sink }))
-    app.post('/a', async (c) => {
-      const form = new FormData()
-      form.set('a', 'kept')
-      kept!.bodyCache.formData = Promise.resolve(form) as never
-      kept!.bodyCache.text = Promise.resolve('a=kept') as never
-      return c.json([await c.req.parseBody(), await c.req.text(), await (await c.req.blob()).text()])
-    })
-    const answer = await app.request(post('a=wire', { 'content-type': 'application/x-www-form-urlencoded' }))
-    assert.deepEqual(await answer.json(), [{ a: 'wire' }, 'a=wire', 'a=wire'])
-  },
+  'is not changed, before it is read, by who writes into the cache of a c.req kept from before security()':
+    async () => {
+      const app = new Hono()
+      let kept: Context['req'] | undefined
+      app.use(async (c, next) => {
+        kept = c.req
+        await next()
+      })
+      app.use(security({ platform: new TestPlatform(), store: memoryStore(), events: keepEvents().sink }))
+      app.post('/a', async (c) => {
+        const form = new FormData()
+        form.set('a', 'kept')
+        kept!.bodyCache.formData = Promise.resolve(form) as never
+        kept!.bodyCache.text = Promise.resolve('a=kept') as never
+        return c.json([await c.req.parseBody(), await c.req.text(), await (await c.req.blob()).text()])
+      })
+      const answer = await app.request(post('a=wire', { 'content-type': 'application/x-www-form-urlencoded' }))
+      assert.deepEqual(await answer.json(), [{ a: 'wire' }, 'a=wire', 'a=wire'])
+    },
   'is read as it came behind a form validator, and validated as a form twice': async () => {
     const form = validate('form', z.object({ a: z.string() }))
     const ways: Record<string, (c: Context) => Promise<unknown>> = {

@@ -142,7 +142,10 @@ class GrowingBytes {
 
 /** Whoever makes a stream in this process may put anything into it; it may come from another realm. */
 function isBytes(chunk: unknown): chunk is Uint8Array {
-  return chunk instanceof Uint8Array || Object.prototype.toString.call(chunk) === '[object Uint8Array]'
+  return (
+    chunk instanceof Uint8Array ||
+    (ArrayBuffer.isView(chunk) && Object.prototype.toString.call(chunk) === '[object Uint8Array]')
+  )
 }
 
 function brokenOff(): Refusal {

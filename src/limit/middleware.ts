@@ -41,7 +41,7 @@ interface LimiterOptions extends KitOptions {
   readonly dryRun?: boolean
   /**
    * Whether `X-RateLimit-*` are sent, which say less than `RateLimit` does and cost a request up to a microsecond each. True unless told.
-   * Of several limiters one is enough to have them sent. Where none does, what a handler itself says in them stands.
+   * One limiter that sends them is enough, as soon as it has decided. Where none does, what a handler itself says in them stands.
    */
   readonly legacyFields?: boolean
   /**

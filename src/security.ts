@@ -77,11 +77,12 @@ export function security(options: SecurityOptions): MiddlewareHandler<KitEnv> {
     if (fault) return refuse(kit, fault)
     const preflight = cors && answerPreflight(kit, cors)
     if (preflight) return preflight
-    const declared = guardDeclaration(kit, maxBodyBytes)
+    const length = kit.header('content-length')
+    const declared = guardDeclaration(kit, length, maxBodyBytes)
     if (declared) return refuse(kit, declared)
     kit.bodyIsCapped = true
     if (isBodiless(kit)) return undefined
-    return guardBody(c, kit, maxBodyBytes, bodyTimeoutSeconds)
+    return guardBody(c, kit, length, maxBodyBytes, bodyTimeoutSeconds)
   }
   const opening = { open: (c: Context) => new Kit(base, c, findAddress), mend: replaceHonoDefaults }
   return middlewareOf<KitEnv>({ owner: 'security()', step, opening, isFirst: true })
@@ -135,8 +136,7 @@ function answerPreflight(kit: Kit, cors: Cors): Response | undefined {
   return refuse(kit, { event: 'cors.refused', reason: 'origin', refusal })
 }
 
-function guardDeclaration(kit: Kit, maxBytes: number): Guarded | null {
-  const length = kit.header('content-length')
+function guardDeclaration(kit: Kit, length: string | null, maxBytes: number): Guarded | null {
   const fault =
     declaredFault(length, maxBytes) ?? (isBodiless(kit) && declaresBody(kit, length) ? BODY_WHERE_NONE_IS : null)
   return fault && { event: 'body.refused', reason: fault.code, refusal: fault }
@@ -154,10 +154,9 @@ function declaresBody(kit: Kit, length: string | null): boolean {
 const BODY_WHERE_NONE_IS: Refusal = { code: 'body.unreadable', detail: 'A GET, HEAD or TRACE request carries no body.' }
 
 /** Reads the body whole within the cap, and leaves the request with exactly the bytes that were read. */
-function guardBody(c: Context, kit: Kit, maxBytes: number, timeoutSeconds: number): StepAnswer {
+function guardBody(c: Context, kit: Kit, length: string | null, maxBytes: number, timeoutSeconds: number): StepAnswer {
   const { raw } = c.req
-  const length = kit.header('transfer-encoding') === null ? kit.header('content-length') : null
-  const declared = length === null ? null : Number(length)
+  const declared = length === null || kit.header('transfer-encoding') !== null ? null : Number(length)
   const framed = declared !== null && kit.base.platform.framesBody?.(c) === true
   if (!framed && !raw.body) return undefined
   const reading = framed

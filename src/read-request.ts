@@ -107,7 +107,8 @@ function makeClass(base: object): ReadRequestClass {
       this.#inner = inner
       this.#hold(bytes)
       Object.defineProperty(this, 'raw', RAW)
-      if (wasChanged(inner)) keepOwn(this, inner)
+      const keys = Reflect.ownKeys(inner)
+      if (keys.length > FIELDS.length) keepOwn(this, inner, keys)
     }
 
     [TAKE](bytes: Bytes): void {
@@ -284,32 +285,9 @@ const RAW: PropertyDescriptor & ThisType<{ readonly [WHOLE]: Request; [REPLACE](
   },
 }
 
-/** What is answered here; the rest Hono's own request answers, as the app left it. */
-const ANSWERED = [
-  'url',
-  'method',
-  'header',
-  'text',
-  'json',
-  'arrayBuffer',
-  'bytes',
-  'addValidatedData',
-  'valid',
-] as const
-
-/**
- * Whether an app put anything on a request itself: by a name that can be listed, by a symbol, or in the place of what is answered
- * here. To ask for whatever there may be takes V8 as long as all the rest of this.
- */
-function wasChanged(inner: object): boolean {
-  if (Object.keys(inner).length > FIELDS.length || Object.getOwnPropertySymbols(inner).length > 0) return true
-  for (const name of ANSWERED) if (Object.hasOwn(inner, name)) return true
-  return false
-}
-
 /** Keeps what the app put on a request itself. */
-function keepOwn(made: object, inner: object): void {
-  for (const key of Reflect.ownKeys(inner)) {
+function keepOwn(made: object, inner: object, keys: readonly PropertyKey[]): void {
+  for (const key of keys) {
     if (!FIELDS.includes(key)) Object.defineProperty(made, key, Object.getOwnPropertyDescriptor(inner, key)!)
   }
 }

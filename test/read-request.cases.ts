@@ -102,6 +102,7 @@ export const readRequestCases: readonly Case[] = cases('A request whose body sec
         [hidden('bytes', own), (c) => c.req.bytes()],
         [hidden('blob', own), (c) => c.req.blob()],
         [hidden('query', () => 'own'), (c) => c.req.query('x')],
+        [hidden('tenant', 'own'), (c) => (c.req as unknown as { tenant?: string }).tenant],
       ]
       for (const [put, read] of ways) {
         const app = new Hono()

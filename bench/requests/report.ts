@@ -115,11 +115,8 @@ function barsOf(run: Run): readonly Bar[] {
 
 /** How many fields the answers of the apps carry besides their type. */
 function headerCounts(headers: Results['headers']): string {
-  const counts = ['peers', 'defaults', 'guard', 'guard, X-RateLimit'].flatMap((app) => {
-    const fields = headers[`${app} GET`]
-    return fields ? [`${fields.length - 1} (${app})`] : []
-  })
-  return counts.join(', ')
+  const apps = ['peers', 'defaults', 'guard', 'guard, X-RateLimit']
+  return apps.map((app) => `${headers[`${app} GET`]!.length - 1} (${app})`).join(', ')
 }
 
 function sectionOf({ rounds, roundMs, runs, headers }: Results): string {

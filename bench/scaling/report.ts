@@ -80,8 +80,7 @@ function sectionOf(runs: readonly Run[]): string {
     }),
   )
   const kinds = Object.keys(ADDRESSES)
-  const known = runs.every((run) => run.rows.some(({ name }) => name === `address ${kinds[0]}`))
-  for (const kind of known ? kinds : []) {
+  for (const kind of kinds) {
     const cells = runs.map((run) => {
       const own = costsOf(run, 'address', kind)
       const cost = fixed(median(own))

@@ -6,7 +6,7 @@ import { join } from 'node:path'
 import { promisify } from 'node:util'
 import { digestApiKey, makeApiKey, memoryStore } from 'hinoban'
 import { platform } from 'hinoban/node'
-import { afterEach, describe, expect, test } from 'vitest'
+import { afterEach, describe, expect, test, vi } from 'vitest'
 import { createApp } from '../../examples/agent-server/app.ts'
 import { freePort } from '../support/free-port.ts'
 
@@ -55,7 +55,7 @@ describe.each(Object.keys(LAUNCHERS) as (keyof typeof LAUNCHERS)[])('%s >', (run
 
   test('after kill -9, keys, limits, credentials and the audit trail are as they were', async () => {
     const data = dataFolder()
-    const first = await launch(runtime, data, { API_RATE_LIMIT: '4' })
+    const first = await launch(runtime, data, { CHAT_RATE_LIMIT: '3' })
     const credential = 'value-of-another-service-canary'
     const headers = { authorization: `Bearer ${first.key}`, 'content-type': 'application/json' }
     expect((await chat(first, first.key)).status).toBe(200)
@@ -68,9 +68,11 @@ describe.each(Object.keys(LAUNCHERS) as (keyof typeof LAUNCHERS)[])('%s >', (run
     await chat(first, first.key)
     await chat(first, first.key)
     expect((await chat(first, first.key)).status).toBe(429)
+    // An entry is written behind the answer that it tells of: what the trail has shown is what must not be lost.
+    await vi.waitUntil(async () => (await trail(first, first.key)).includes('limit.refused'), { timeout: 5000 })
     await first.kill('SIGKILL')
 
-    const limited = await launch(runtime, data, { API_RATE_LIMIT: '4', PORT: first.port })
+    const limited = await launch(runtime, data, { CHAT_RATE_LIMIT: '3', PORT: first.port })
     expect((await chat(limited, first.key)).status).toBe(429)
     await limited.kill('SIGKILL')
 
@@ -80,8 +82,7 @@ describe.each(Object.keys(LAUNCHERS) as (keyof typeof LAUNCHERS)[])('%s >', (run
       expect(await listed.json()).toEqual([
         { name: 'kept', lastFour: 'nary', storedAt: expect.any(Number), readable: true },
       ])
-    const audit = (await (await fetch(`${again.url}/api/audit/recent`, { headers })).json()) as { action: string }[]
-    expect(audit.map((entry) => entry.action)).toContain('limit.refused')
+    expect(await trail(again, first.key)).toContain('limit.refused')
 
     const { HINOBAN_CREDENTIAL_SECRET } = JSON.parse(readFileSync(join(data, 'secrets.json'), 'utf8'))
     const files = readdirSync(data, { recursive: true, withFileTypes: true }).filter(
@@ -222,6 +223,12 @@ function run(
   let text = ''
   for (const stream of [child.stdout, child.stderr]) stream.on('data', (chunk) => (text += chunk))
   return { child, output: () => text }
+}
+
+async function trail(server: Launched, key: string): Promise<readonly string[]> {
+  const answer = await fetch(`${server.url}/api/audit/recent`, { headers: { authorization: `Bearer ${key}` } })
+  expect(answer.status).toBe(200)
+  return ((await answer.json()) as { action: string }[]).map((entry) => entry.action)
 }
 
 function chat(server: Launched, key: string): Promise<Response> {

@@ -39,17 +39,15 @@ export interface LimitState {
   readonly isDryRun: boolean
 }
 
-/** What the limit fields say of a policy and one share of it, whatever is left. */
+/** What clients are told of a policy and one share of it. */
 export interface PolicyItem {
-  /** The item of `RateLimit-Policy`. */
-  readonly whole: string
-  /** The policy's name, quoted. */
-  readonly name: string
-  /** The parameter that names the share; '' for none. */
-  readonly share: string
+  /** `RateLimit-Policy`, of this one alone. */
+  readonly policy: readonly [name: string, value: string]
   readonly quota: string
   /** Whether clients are told in `X-RateLimit-*`, too. */
   readonly legacyFields: boolean
+  /** The item of `RateLimit`. */
+  state(remaining: string, resetSeconds: number): string
 }
 
 /** What events say of the caller. */

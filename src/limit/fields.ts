@@ -1,6 +1,9 @@
 import { quotedString } from '../fields.ts'
 import type { LimitState, PolicyItem } from '../kit.ts'
 
+/** A header that goes out as it is. */
+type Field = readonly [name: string, value: string]
+
 /** One share of a quota, as clients are told of it. */
 export interface Share {
   /** As in the limit fields; null where all share the quota. */
@@ -13,11 +16,39 @@ export function policyItem(
   limit: Pick<LimitState, 'policy' | 'quota' | 'periodSeconds' | 'partitionKey'>,
   legacyFields: boolean,
 ): PolicyItem {
-  const name = quotedString(limit.policy)
-  const share = limit.partitionKey === null ? '' : `;pk=:${limit.partitionKey}:`
-  const quota = String(limit.quota)
-  return { whole: `${name};q=${quota};w=${Math.ceil(limit.periodSeconds)}${share}`, name, share, quota, legacyFields }
+  return new Item(limit, legacyFields)
 }
+
+class Item implements PolicyItem {
+  readonly policy: Field
+  readonly quota: string
+  readonly legacyFields: boolean
+  /** What stands before the units that remain, and what names the share. */
+  readonly #head: string
+  readonly #share: string
+  /** What stands behind them: it changes once a second. In three pieces the text is one that engines make at once. */
+  #tail = ''
+  #tailSeconds = -1
+
+  constructor({ policy, quota, periodSeconds, partitionKey }: Parameters<typeof policyItem>[0], legacyFields: boolean) {
+    const name = quotedString(policy)
+    this.#share = partitionKey === null ? '' : `;pk=:${partitionKey}:`
+    this.#head = `${name};r=`
+    this.quota = String(quota)
+    this.policy = [POLICY, `${name};q=${this.quota};w=${Math.ceil(periodSeconds)}${this.#share}`]
+    this.legacyFields = legacyFields
+  }
+
+  state(remaining: string, resetSeconds: number): string {
+    if (resetSeconds !== this.#tailSeconds) {
+      this.#tailSeconds = resetSeconds
+      this.#tail = `;t=${resetSeconds}${this.#share}`
+    }
+    return this.#head + remaining + this.#tail
+  }
+}
+
+const POLICY = 'ratelimit-policy'
 
 /**
  * What a client is told of its limits: `RateLimit-Policy` and `RateLimit` (draft-ietf-httpapi-ratelimit-headers-10) name
@@ -29,37 +60,32 @@ export function policyItem(
 export function limitFields(
   decided: readonly LimitState[],
   items: readonly PolicyItem[] = decided.map((limit) => policyItem(limit, true)),
-): readonly (readonly [string, string])[] {
+): readonly Field[] {
   let tightest: LimitState | null = null
-  // Texts of its numbers, which are told twice: to make one costs more than to pass it on.
   let limit = ''
+  // A text that is told twice: to make one costs more than to pass it on.
   let remaining = ''
-  let reset = ''
-  let policies = ''
+  let policy: Field | null = null
   let states = ''
   let isLegacy = false
   for (let i = 0; i < decided.length; i++) {
     const one = decided[i]!
     if (one.isDryRun) continue
-    const { whole, name, share, quota, legacyFields } = items[i]!
+    const item = items[i]!
     const left = String(one.remaining)
-    const untilWhole = String(seconds(one.resetAfterMs))
-    const state = `${name};r=${left};t=${untilWhole}${share}`
-    isLegacy ||= legacyFields
-    policies = tightest === null ? whole : `${policies}, ${whole}`
-    states = tightest === null ? state : `${states}, ${state}`
+    const state = item.state(left, seconds(one.resetAfterMs))
+    isLegacy ||= item.legacyFields
+    states = policy === null ? state : `${states}, ${state}`
+    policy = policy === null ? item.policy : [POLICY, `${policy[1]}, ${item.policy[1]}`]
     if (tightest !== null && one.remaining >= tightest.remaining) continue
     tightest = one
-    limit = quota
+    limit = item.quota
     remaining = left
-    reset = untilWhole
   }
-  if (tightest === null) return []
-  const fields: (readonly [string, string])[] = [
-    ['ratelimit-policy', policies],
-    ['ratelimit', states],
-  ]
+  if (tightest === null || policy === null) return []
+  const fields: Field[] = [policy, ['ratelimit', states]]
   if (isLegacy) {
+    const reset = String(seconds(tightest.resetAfterMs))
     fields.push(['x-ratelimit-limit', limit], ['x-ratelimit-remaining', remaining], ['x-ratelimit-reset', reset])
   }
   return fields

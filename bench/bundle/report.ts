@@ -3,7 +3,7 @@ import type { Part } from '../part.ts'
 import { certain, type Estimate, estimate, fixed, median, shown } from '../statistics.ts'
 import { importTimes } from './imports.ts'
 import { bundle, doors, type Size, sizeOf } from './sizes.ts'
-import { bare, ours, peers, ZOD } from './sources.ts'
+import { bare, ours, peers, peersWithHash, ZOD } from './sources.ts'
 
 interface Results {
   readonly doors: readonly Size[]
@@ -17,6 +17,7 @@ const APPS: Record<string, string> = {
   'core guard, Workers': ours('cloudflare', false),
   'core guard, Node': ours('node', false),
   'core peers': peers(null),
+  'core peers, SHA-256 of @noble/hashes': peersWithHash(),
   'whole app, Workers': ours('cloudflare', true),
   'whole app, Node': ours('node', true),
   'whole peers, zod/mini': peers(ZOD.mini),

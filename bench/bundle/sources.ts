@@ -42,6 +42,13 @@ export default (token, keyGenerator) => new Hono()
   .use(bearerAuth({ token }))${zod ? HANDLERS.peers : HANDLERS.plain}`
 }
 
+/** Theirs with a hash for keys that does not wait, which none of them brings: before anything of ours. */
+export function peersWithHash(): string {
+  return `${peers(null)}
+export { sha256 } from '@noble/hashes/sha2.js'
+export { bytesToHex } from '@noble/hashes/utils.js'`
+}
+
 export const ZOD = {
   mini: { from: `import * as z from 'zod/mini'`, text: 'z.string().check(z.minLength(1), z.maxLength(10000))' },
   named: { from: `import { z } from 'zod'`, text: 'z.string().min(1).max(10000)' },

@@ -94,6 +94,47 @@ export function guarded({ platform }: Host, fields: 'lean' | 'all' = 'lean'): Ho
     ) as unknown as Hono
 }
 
+/** What {@link guarded} says of every answer, as constants. */
+const SAID: Record<string, string> = {
+  'strict-transport-security': 'max-age=31536000; includeSubDomains',
+  'content-security-policy': "default-src 'none'; frame-ancestors 'none'",
+  'x-content-type-options': 'nosniff',
+  'x-frame-options': 'DENY',
+  'referrer-policy': 'no-referrer',
+  'permissions-policy': 'camera=(), geolocation=(), microphone=()',
+  'cross-origin-opener-policy': 'same-origin',
+  'cross-origin-resource-policy': 'same-origin',
+  'cache-control': 'no-store',
+  vary: 'Origin',
+  'ratelimit-policy': '"default";q=50000000;w=3600;pk=:MDEyMzQ1Njc4OWFi:',
+  ratelimit: '"default";r=49999999;t=3600;pk=:MDEyMzQ1Njc4OWFi:',
+}
+const ASKED_FOR = ['host', 'origin', 'content-length', 'transfer-encoding', 'authorization', 'x-api-key']
+
+/**
+ * No guard at all: what {@link guarded} asks of a runtime and says of an answer, and nothing is decided, kept or told. On Node the
+ * handler itself says it, as no middleware can for less.
+ */
+export function floor({ name, addressOf }: Host): Hono {
+  const isNode = name === 'node'
+  const literal = isNode ? SAID : {}
+  const said = Object.entries(SAID)
+  return new Hono<{ Variables: { kit: object; principal: object } }>()
+    .use(async (c, next) => {
+      addressOf(c)
+      const { headers } = c.req.raw
+      for (const field of ASKED_FOR) headers.get(field)
+      c.set('kit', {})
+      c.set('principal', {})
+      await next()
+      if (!isNode) for (const [field, value] of said) c.res.headers.set(field, value)
+    })
+    .get('/api/me', (c) => c.json({ id: 'me' }, 200, literal))
+    .post('/api/chat', async (c) =>
+      c.json({ reply: schema.parse(await c.req.json()).message }, 200, literal),
+    ) as unknown as Hono
+}
+
 export function quota(units: number, name?: string): QuotaOptions {
   return { quota: units, periodSeconds: PERIOD_SECONDS, ...(name !== undefined && { name }) }
 }

@@ -1,5 +1,5 @@
 import type { Hono } from 'hono'
-import { bare, guarded, layers, PARTS, peers, spent } from './apps.ts'
+import { bare, floor, guarded, layers, PARTS, peers, spent } from './apps.ts'
 import { type Ask, GET, POST } from './ask.ts'
 import type { Host } from './host.ts'
 
@@ -10,6 +10,12 @@ export const APPS: Record<string, (host: Host) => Hono> = {
   defaults: (host) => layers(host, { defaults: true }),
   layers: (host) => layers(host),
   guard: (host) => guarded(host),
+  floor,
+}
+
+/** What the plot shows: by {@link bare}, what guards. */
+export function shownOf(rows: readonly { readonly name: string }[]): readonly string[] {
+  return appsOf(rows).filter((app) => app !== 'bare' && app !== 'floor')
 }
 
 /** The apps that were measured: an older run may know fewer than there are. */

@@ -4,7 +4,7 @@ import { type Part, type Report, RUNTIMES, runScript } from '../part.ts'
 import type { Bar } from '../plot.ts'
 import { costs, type Row } from '../rounds.ts'
 import { type Estimate, estimate, fixed, median, ratios, shown } from '../statistics.ts'
-import { appsOf, oursOf } from './candidates.ts'
+import { appsOf, oursOf, shownOf } from './candidates.ts'
 import { requestEffort, workerdEffort } from './effort.ts'
 import { workerdRows } from './workerd.ts'
 
@@ -100,16 +100,11 @@ function digits(bound: number): number {
 
 function barsOf(run: Run): readonly Bar[] {
   return ['GET', 'POST'].flatMap((method) =>
-    appsOf(run.rows)
-      .filter((name) => name !== 'bare')
-      .map((name) => {
-        const { median, low, high } = ratios(
-          microseconds(run, `${name} ${method}`),
-          microseconds(run, `bare ${method}`),
-        )
-        const group = `${run.runtime}, in process`
-        return { group, name: `${method}, ${name}`, ratio: median, low, high, ours: name !== 'peers' }
-      }),
+    shownOf(run.rows).map((name) => {
+      const { median, low, high } = ratios(microseconds(run, `${name} ${method}`), microseconds(run, `bare ${method}`))
+      const group = `${run.runtime}, in process`
+      return { group, name: `${method}, ${name}`, ratio: median, low, high, ours: name !== 'peers' }
+    }),
   )
 }
 
@@ -153,7 +148,8 @@ ${rounds} rounds of about ${roundMs} ms for each candidate (app.fetch, one after
 bodyLimit, hono-rate-limiter (draft-7, memory), bearerAuth (one token) and, on POST, @hono/zod-validator; defaults are security(),
 rateLimit(), authenticate() and, on POST, validate(), with the memory store and every option as it is unless told; layers are the same
 with \`headers: { legacy: false }\`, \`legacyFields: false\` and \`keepKeysInMemory\`, and guard those in one guard(); "guard, X-RateLimit"
-is guard with these fields. Answers carry a type and ${headerCounts(headers)}.
+is guard with these fields. "floor" guards nothing: it asks a runtime what guard asks, and says of an answer what guard says, as constants and
+in the cheapest way; on POST it checks the body by the schema. Answers carry a type and ${headerCounts(headers)}.
 All check a body by one zod/mini schema. A denied GET is one that rateLimit() refuses, with the event. "bare again" is the same app a
 second time: what it differs from 1 is noise.
 workerd is timed from outside, less an empty call, in fewer and longer rounds.

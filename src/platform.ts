@@ -26,10 +26,10 @@ export interface Platform {
   /** A way to the headers of a response that is cheaper than its own; null where there is none. Left out where there never is. */
   headerTable?(response: Response): HeaderTable | null
   /**
-   * Whether this request came off the runtime's own HTTP parser, which holds a body to the length that it declares: then it may
-   * be read at once, which is cheaper than piece by piece. Left out where that cannot be told.
+   * Reads a body of a declared length, in bytes, at once, which is cheaper than piece by piece. Null where more than one byte beyond could
+   * come, or too much would be held before it came. Left out where that cannot be told.
    */
-  framesBody?(c: Context): boolean
+  readDeclared?(c: Context, length: number): Promise<ArrayBuffer | Uint8Array> | null
   /** Whether `request.signal` tells of a client that goes away, and of nothing else. */
   readonly signalsAbort: boolean
   /** Writes one line to the runtime's console. */

@@ -7,7 +7,7 @@ import {
   DEFAULT_MAX_BODY_BYTES,
   declaredFault,
   readBody,
-  readFramedBody,
+  readDeclaredBody,
 } from './http/body.ts'
 import { CORS_RULES, type Cors, type CorsOptions, makeCors } from './http/cors.ts'
 import { type HeaderOptions, securityHeaders } from './http/headers.ts'
@@ -157,10 +157,10 @@ const BODY_WHERE_NONE_IS: Refusal = { code: 'body.unreadable', detail: 'A GET, H
 function guardBody(c: Context, kit: Kit, length: string | null, maxBytes: number, timeoutSeconds: number): StepAnswer {
   const { raw } = c.req
   const declared = length === null || kit.header('transfer-encoding') !== null ? null : Number(length)
-  const framed = declared !== null && kit.base.platform.framesBody?.(c) === true
-  if (!framed && !raw.body) return undefined
-  const reading = framed
-    ? readFramedBody(raw, declared, maxBytes, timeoutSeconds)
+  const atOnce = declared === null ? null : (kit.base.platform.readDeclared?.(c, declared) ?? null)
+  if (!atOnce && !raw.body) return undefined
+  const reading = atOnce
+    ? readDeclaredBody(atOnce, declared!, maxBytes, timeoutSeconds)
     : readBody(raw.body!, maxBytes, declared, timeoutSeconds)
   return reading.then((read) => {
     if (!(read instanceof Uint8Array)) {

@@ -1,6 +1,7 @@
 import { makeAddress, UNKNOWN_ADDRESS } from '../../src/address.ts'
 import { sha256Hex } from '../../src/crypto/hash.ts'
 import type { Platform } from '../../src/platform.ts'
+import { readDeclared } from './read-declared.ts'
 
 const encoder = new TextEncoder()
 
@@ -26,6 +27,7 @@ export const platform: Platform = {
     const address = makeAddress(c.req.raw.headers.get('cf-connecting-ip'), 'platform')
     return address.ip === WORKER_TO_WORKER ? UNKNOWN_ADDRESS : address
   },
+  readDeclared,
   defer(c, task) {
     try {
       c.executionCtx.waitUntil(task)

@@ -16,7 +16,8 @@ export const platform: Platform = {
     const peer = env?.incoming?.socket.remoteAddress
     return peer === undefined ? UNKNOWN_ADDRESS : makeAddress(peer, 'socket')
   },
-  framesBody: isOffServer,
+  // Node's parser ends a body at its length.
+  readDeclared: (c) => (isOffServer(c) ? c.req.raw.arrayBuffer() : null),
   withHeaders,
   defer: () => undefined,
   log: (line) => console.log(line),

@@ -37,17 +37,21 @@ export function readBody(
   return inTime(readPieces(reader, maxBytes, declared), timeoutSeconds, () => abandon(reader))
 }
 
-/** {@link readBody} where the runtime's own parser ends the body at its declared length, which is within the cap. */
-export function readFramedBody(
-  request: Request,
+/**
+ * {@link readBody} of what a platform reads at once.
+ *
+ * @param reading no more than one byte beyond what is declared, which is within the cap
+ */
+export function readDeclaredBody(
+  reading: Promise<ArrayBuffer | Uint8Array>,
   declared: number,
   maxBytes: number,
   timeoutSeconds: number,
 ): Promise<Bytes | Refusal> {
-  const bytes = request.arrayBuffer().then(
-    (buffer) => {
-      if (buffer.byteLength > declared) return tooLarge(maxBytes)
-      return buffer.byteLength === declared ? new Uint8Array(buffer) : unlikeDeclaration()
+  const bytes = reading.then(
+    (read) => {
+      if (read.byteLength > declared) return tooLarge(maxBytes)
+      return read.byteLength === declared ? new Uint8Array(read) : unlikeDeclaration()
     },
     () => brokenOff(),
   )

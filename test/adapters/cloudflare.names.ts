@@ -8,8 +8,18 @@ const open = (): never => {
 const ofContract = (subject: string, harness: StoreHarness) =>
   casesFor(harness).map(({ name }) => ({ name: `${subject} > ${name}` }))
 
-/** The names of `cloudflareCases`, for the launcher: it cannot import what only workerd can run. */
+/** The names of `cloudflareBodiesCases` and `cloudflareCases`, for the launcher: it cannot import what only workerd can run. */
 export const cloudflareNames: readonly { readonly name: string }[] = [
+  {
+    name: 'bodies on Workers > of each kind one as long as declared arrives whole, a longer one is 413, a shorter one 400',
+  },
+  { name: 'bodies on Workers > an empty one is one, and none at all is none' },
+  { name: 'bodies on Workers > at once is read what fills the room of others and is small' },
+  { name: 'bodies on Workers > what sends more than it declares is told to stop' },
+  { name: 'bodies on Workers > one of the most that is read at once, and of a byte more, arrive whole' },
+  { name: 'bodies on Workers > one that breaks off is 400' },
+  { name: 'bodies on Workers > one that never comes is given up after its time' },
+  { name: 'bodies on Workers > the handler reads it by c.req and by c.req.raw' },
   ...ofContract('durable object', { consistency: 'atomic', open, another: open, reopen: open }),
   ...limiterCasesOf('durable object', { consistency: 'atomic', open }),
   ...ofContract('kv', { consistency: 'eventual', open }),

@@ -17,9 +17,9 @@ export interface HeaderOptions {
   /**
    * `false` leaves out what guards nothing in today's browsers, whatever the other options say: `X-XSS-Protection`,
    * `X-DNS-Prefetch-Control`, `X-Permitted-Cross-Domain-Policies` and `Origin-Agent-Cluster`. Each costs a request up to a
-   * microsecond. `X-Frame-Options` stays: a page's own `Content-Security-Policy` may not say who may frame it.
+   * microsecond. `X-Frame-Options` stays: a page's own `Content-Security-Policy` may not say who may frame it. `true` unless told.
    */
-  readonly legacy?: false
+  readonly legacy?: boolean
 }
 
 /** For answers that are data: nothing may be loaded, run, framed or submitted. */
@@ -41,9 +41,11 @@ const LEGACY = [
  * The headers of every answer, checked and ready. `Cross-Origin-Embedder-Policy` is never sent, as it would stop pages
  * that open WebSockets elsewhere.
  *
- * @throws {TypeError} naming the option whose value could not stand in a header.
+ * @throws {TypeError} naming the option that is wrong, such as a value that could not stand in a header.
  */
 export function securityHeaders(options: HeaderOptions, production: boolean): readonly (readonly [string, string])[] {
+  const { legacy = true } = options
+  if (typeof legacy !== 'boolean') throw new TypeError('security(): headers.legacy must be true or false.')
   const hsts = options.strictTransportSecurity ?? 'max-age=31536000; includeSubDomains'
   const table: [option: string, name: string, value: string | false][] = [
     ['contentSecurityPolicy', 'content-security-policy', options.contentSecurityPolicy ?? API_CSP],
@@ -65,7 +67,7 @@ export function securityHeaders(options: HeaderOptions, production: boolean): re
   ]
   const headers: [string, string][] = []
   for (const [option, name, value] of table) {
-    if (value === false || (options.legacy === false && LEGACY.includes(name))) continue
+    if (value === false || (!legacy && LEGACY.includes(name))) continue
     if (typeof value !== 'string' || value === '' || !/^[\x20-\x7e]+$/.test(value)) {
       throw new TypeError(
         `security(): headers.${option} must be printable ASCII on one line, or false to leave the header out.`,

@@ -83,6 +83,13 @@ export const headersCases: readonly Case[] = [
       ])
       const own = securityHeaders({ legacy: false, contentSecurityPolicy: false }, true)
       assert.equal(new Map(own).get('x-frame-options'), 'DENY')
+      assert.deepEqual(securityHeaders({ legacy: true }, true), securityHeaders({}, true))
+      for (const legacy of ['no', 0, null]) {
+        assert.throws(() => securityHeaders({ legacy: legacy as never }, true), {
+          name: 'TypeError',
+          message: /headers\.legacy/,
+        })
+      }
     },
     'a value that could not stand in a header throws at start, naming the option': () => {
       for (const option of OPTIONS) {

@@ -4,22 +4,18 @@ import type { LimitState, PolicyItem } from '../kit.ts'
 /** A header that goes out as it is. */
 type Field = readonly [name: string, value: string]
 
+/** What of a policy clients are told. */
+interface Told {
+  readonly name: string
+  readonly quota: number
+  readonly periodSeconds: number
+  readonly legacyFields: boolean
+}
+
 /** One share of a quota, as clients are told of it. */
-export interface Share {
+export class Share implements PolicyItem {
   /** As in the limit fields; null where all share the quota. */
   readonly partitionKey: string | null
-  readonly item: PolicyItem
-}
-
-/** The texts that one share's states are told with. */
-export function policyItem(
-  limit: Pick<LimitState, 'policy' | 'quota' | 'periodSeconds' | 'partitionKey'>,
-  legacyFields: boolean,
-): PolicyItem {
-  return new Item(limit, legacyFields)
-}
-
-class Item implements PolicyItem {
   readonly policy: Field
   readonly quota: string
   readonly legacyFields: boolean
@@ -30,12 +26,13 @@ class Item implements PolicyItem {
   #tail = ''
   #tailSeconds = -1
 
-  constructor({ policy, quota, periodSeconds, partitionKey }: Parameters<typeof policyItem>[0], legacyFields: boolean) {
-    const name = quotedString(policy)
+  constructor({ name, quota, periodSeconds, legacyFields }: Told, partitionKey: string | null) {
+    const quoted = quotedString(name)
+    this.partitionKey = partitionKey
     this.#share = partitionKey === null ? '' : `;pk=:${partitionKey}:`
-    this.#head = `${name};r=`
+    this.#head = `${quoted};r=`
     this.quota = String(quota)
-    this.policy = [POLICY, `${name};q=${this.quota};w=${Math.ceil(periodSeconds)}${this.#share}`]
+    this.policy = [POLICY, `${quoted};q=${quota};w=${Math.ceil(periodSeconds)}${this.#share}`]
     this.legacyFields = legacyFields
   }
 
@@ -55,12 +52,9 @@ const POLICY = 'ratelimit-policy'
  * every policy of the request, and with `pk` which share of it; `X-RateLimit-*`, where one of them has these, speak of the one with
  * least left. `X-RateLimit-Reset` counts seconds until that bucket is full again. Of a dry run clients are told nothing.
  *
- * @param items the texts of each, where they are known
+ * @param items the texts of each
  */
-export function limitFields(
-  decided: readonly LimitState[],
-  items: readonly PolicyItem[] = decided.map((limit) => policyItem(limit, true)),
-): readonly Field[] {
+export function limitFields(decided: readonly LimitState[], items: readonly PolicyItem[]): readonly Field[] {
   let tightest: LimitState | null = null
   let limit = ''
   // A text that is told twice: to make one costs more than to pass it on.

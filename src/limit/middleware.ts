@@ -276,10 +276,11 @@ function answer(kit: Kit, c: Context, asked: Asked, verdict: Verdict): Response 
     if (!state) continue
     const { name: policy, quota, periodSeconds } = policies[i]!
     const { remaining, resetAfterMs, retryAfterMs } = state
-    const { partitionKey, item } = shareOf(kit, policies[i]!, charges[i]!)
+    const share = shareOf(kit, policies[i]!, charges[i]!)
+    const { partitionKey } = share
     const isDryRun = dryRun
     const limit = { policy, quota, periodSeconds, remaining, resetAfterMs, retryAfterMs, partitionKey, isDryRun }
-    kit.addLimit(limit, item)
+    kit.addLimit(limit, share)
   }
   if (!dryRun) kit.respond(limitFields(kit.limits, kit.policyItems))
   if (!verdict.admitted) return deny(kit, c, asked, verdict)

@@ -1,6 +1,6 @@
 import type { Kit } from '../kit.ts'
 import type { PlacedCharge } from './charging.ts'
-import { policyItem, type Share } from './fields.ts'
+import { Share } from './fields.ts'
 import type { Policy } from './quota.ts'
 
 /**
@@ -12,10 +12,9 @@ export function shareOf(kit: Kit, policy: Policy, { partition, name: bucket }: P
   const known = bucket === policy.bucket ? partition : `${partition} ${bucket}`
   const share = policy.shares.get(known)
   if (share !== undefined) return share
-  const { name, quota, periodSeconds, by, legacyFields } = policy
   // Sixteen hex digits read as base64 are twelve bytes.
-  const partitionKey = by[0] === 'everyone' ? null : kit.sha256(`${partition} ${bucket}`).slice(0, 16)
-  const made = { partitionKey, item: policyItem({ policy: name, quota, periodSeconds, partitionKey }, legacyFields) }
+  const partitionKey = policy.by[0] === 'everyone' ? null : kit.sha256(`${partition} ${bucket}`).slice(0, 16)
+  const made = new Share(policy, partitionKey)
   policy.shares.set(known, made)
   return made
 }

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import fc from 'fast-check'
-import { limitFields, seconds } from '../../src/limit/fields.ts'
+import type { LimitState } from '../../src/kit.ts'
+import { limitFields, Share, seconds } from '../../src/limit/fields.ts'
 import { type Case, cases } from '../cases.ts'
 
 const general = {
@@ -27,7 +28,7 @@ const chat = {
 export const limitFieldsCases: readonly Case[] = [
   ...cases('limitFields()', {
     'speaks of one policy in both dialects': () => {
-      assert.deepEqual(Object.fromEntries(limitFields([general])), {
+      assert.deepEqual(Object.fromEntries(fieldsOf([general])), {
         'ratelimit-policy': '"general";q=100;w=60;pk=:AAECAwQFBgc=:',
         ratelimit: '"general";r=42;t=35;pk=:AAECAwQFBgc=:',
         'x-ratelimit-limit': '100',
@@ -40,7 +41,7 @@ export const limitFieldsCases: readonly Case[] = [
         [general, chat],
         [chat, general],
       ]) {
-        const fields = new Map(limitFields(limits))
+        const fields = new Map(fieldsOf(limits))
         assert.deepEqual(fields.get('ratelimit-policy')?.split(', ').sort(), [
           '"chat";q=20;w=61',
           '"general";q=100;w=60;pk=:AAECAwQFBgc=:',
@@ -58,8 +59,8 @@ export const limitFieldsCases: readonly Case[] = [
   ...cases('limitFields()', {
     'tells clients nothing of a dry run': () => {
       const dry = { ...chat, isDryRun: true }
-      assert.deepEqual(limitFields([dry]), [])
-      assert.deepEqual(limitFields([dry, general]), limitFields([general]))
+      assert.deepEqual(fieldsOf([dry]), [])
+      assert.deepEqual(fieldsOf([dry, general]), fieldsOf([general]))
     },
   }),
   ...cases('seconds()', {
@@ -74,3 +75,10 @@ export const limitFieldsCases: readonly Case[] = [
     },
   }),
 ]
+
+function fieldsOf(limits: readonly LimitState[]): ReturnType<typeof limitFields> {
+  return limitFields(
+    limits,
+    limits.map((limit) => new Share({ ...limit, name: limit.policy, legacyFields: true }, limit.partitionKey)),
+  )
+}

@@ -61,7 +61,7 @@ export interface PolicySettings {
   readonly sharesKnown?: number
 }
 
-/** Of a share some 400 bytes are held, and of each policy up to twice as many shares. */
+/** Of a share some 700 bytes are held, and of each policy up to twice as many shares. */
 const SHARES_KNOWN = 1_000
 
 /** @throws {RangeError} or TypeError naming the setting that is wrong. */

@@ -11,7 +11,7 @@ interface Results {
 }
 type Run = Results['runs'][number]
 
-/** What `defaults` cost is told in process. */
+/** What `defaults` cost, and layers with a body, is told in process. */
 const ASKED = Object.keys(APPS).filter((app) => app !== 'defaults')
 const ASKED_FOR_POST = ['bare', 'peers', 'guard']
 

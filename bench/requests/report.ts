@@ -149,7 +149,7 @@ bodyLimit, hono-rate-limiter (draft-7, memory), bearerAuth (one token) and, on P
 rateLimit(), authenticate() and, on POST, validate(), with the memory store and every option as it is unless told; layers are the same
 with \`headers: { legacy: false }\`, \`legacyFields: false\` and \`keepKeysInMemory\`, and guard those in one guard(); "guard, X-RateLimit"
 is guard with these fields. "floor" guards nothing: it asks a runtime what guard asks, and says of an answer what guard says, as constants and
-in the cheapest way; on POST it checks the body by the schema. Answers carry a type and ${headerCounts(headers)}.
+in the cheapest way that even a handler has; on POST Hono reads the body and the schema checks it. Answers carry a type and ${headerCounts(headers)}.
 All check a body by one zod/mini schema. A denied GET is one that rateLimit() refuses, with the event. "bare again" is the same app a
 second time: what it differs from 1 is noise.
 workerd is timed from outside, less an empty call, in fewer and longer rounds.

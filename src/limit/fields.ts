@@ -24,7 +24,7 @@ export class Share implements PolicyItem {
   readonly #share: string
   /** What stands behind them: it changes once a second. In three pieces the text is one that engines make at once. */
   #tail = ''
-  #tailSeconds = -1
+  #tailSeconds = Number.NaN
 
   constructor({ name, quota, periodSeconds, legacyFields }: Told, partitionKey: string | null) {
     const quoted = quotedString(name)

@@ -55,7 +55,10 @@ describe.each(Object.keys(LAUNCHERS) as (keyof typeof LAUNCHERS)[])('%s >', (run
 
   test('after kill -9, keys, limits, credentials and the audit trail are as they were', async () => {
     const data = dataFolder()
-    const first = await launch(runtime, data, { CHAT_RATE_LIMIT: '3' })
+    // A Durable Object writes behind the answer: what the trail has shown is what must not be lost, and it is asked under another limit.
+    const isBehind = runtime === 'workers'
+    const limits = isBehind ? { CHAT_RATE_LIMIT: '3' } : { API_RATE_LIMIT: '4' }
+    const first = await launch(runtime, data, limits)
     const credential = 'value-of-another-service-canary'
     const headers = { authorization: `Bearer ${first.key}`, 'content-type': 'application/json' }
     expect((await chat(first, first.key)).status).toBe(200)
@@ -68,11 +71,10 @@ describe.each(Object.keys(LAUNCHERS) as (keyof typeof LAUNCHERS)[])('%s >', (run
     await chat(first, first.key)
     await chat(first, first.key)
     expect((await chat(first, first.key)).status).toBe(429)
-    // An entry is written behind the answer that it tells of: what the trail has shown is what must not be lost.
-    await vi.waitUntil(async () => (await trail(first, first.key)).includes('limit.refused'), { timeout: 5000 })
+    if (isBehind) await vi.waitUntil(async () => (await trail(first, first.key)).includes('limit.refused'))
     await first.kill('SIGKILL')
 
-    const limited = await launch(runtime, data, { CHAT_RATE_LIMIT: '3', PORT: first.port })
+    const limited = await launch(runtime, data, { ...limits, PORT: first.port })
     expect((await chat(limited, first.key)).status).toBe(429)
     await limited.kill('SIGKILL')
 

@@ -2,6 +2,14 @@ import type { Context } from 'hono'
 import type { Address } from './address.ts'
 import type { HeaderTable } from './header-rules.ts'
 
+/** A body that is being read at once. */
+export interface DeclaredBody {
+  /** What came, at most one byte more than was declared. Rejects where it broke off. */
+  readonly bytes: Promise<ArrayBuffer | Uint8Array>
+  /** Tells who sends it to stop. Left out where the runtime has no way. */
+  giveUp?(): void
+}
+
 /** What a runtime brings. `hinoban/node`, `/bun`, `/deno` and `/cloudflare` each export theirs as `platform`. */
 export interface Platform {
   readonly name: string
@@ -26,10 +34,10 @@ export interface Platform {
   /** A way to the headers of a response that is cheaper than its own; null where there is none. Left out where there never is. */
   headerTable?(response: Response): HeaderTable | null
   /**
-   * Reads a body of a declared length, in bytes, at once, which is cheaper than piece by piece. Null where more than one byte beyond could
-   * come, or too much would be held before it came. Left out where that cannot be told.
+   * Reads a body of a declared length, in bytes, at once, which is cheaper than piece by piece. Null where that is not known to end one byte
+   * beyond at the latest, or too much would be held before it came. Left out where that cannot be told.
    */
-  readDeclared?(c: Context, length: number): Promise<ArrayBuffer | Uint8Array> | null
+  readDeclared?(c: Context, length: number): DeclaredBody | null
   /** Whether `request.signal` tells of a client that goes away, and of nothing else. */
   readonly signalsAbort: boolean
   /** Writes one line to the runtime's console. */

@@ -22,7 +22,7 @@ export const platform: Platform = {
     return peer ? makeAddress(peer.address, 'socket') : UNKNOWN_ADDRESS
   },
   // Bun knows a peer for what its server took in, and for no request that was made here.
-  readDeclared: (c) => (peerOf(c) === null ? null : c.req.raw.arrayBuffer()),
+  readDeclared: (c) => (peerOf(c) === null ? null : { bytes: c.req.raw.arrayBuffer() }),
   defer: () => undefined,
   log: (line) => console.log(line),
 }

@@ -25,7 +25,8 @@ export const platform: Platform = {
     return peer?.transport === 'tcp' ? makeAddress(peer.hostname, 'socket') : UNKNOWN_ADDRESS
   },
   // Nobody can give up what Deno reads at once: only little is read so.
-  readDeclared: (c, length) => (isOffServer(c) && length <= MAX_AT_ONCE_BYTES ? c.req.raw.arrayBuffer() : null),
+  readDeclared: (c, length) =>
+    isOffServer(c) && length <= MAX_AT_ONCE_BYTES ? { bytes: c.req.raw.arrayBuffer() } : null,
   headerTable,
   defer: () => undefined,
   log: (line) => console.log(line),

@@ -17,7 +17,7 @@ export const platform: Platform = {
     return peer === undefined ? UNKNOWN_ADDRESS : makeAddress(peer, 'socket')
   },
   // Node's parser ends a body at its length.
-  readDeclared: (c) => (isOffServer(c) ? c.req.raw.arrayBuffer() : null),
+  readDeclared: (c) => (isOffServer(c) ? { bytes: c.req.raw.arrayBuffer() } : null),
   withHeaders,
   defer: () => undefined,
   log: (line) => console.log(line),

@@ -1,3 +1,4 @@
+import type { DeclaredBody } from '../platform.ts'
 import type { Refusal } from '../problem.ts'
 
 type Bytes = Uint8Array<ArrayBuffer>
@@ -37,25 +38,24 @@ export function readBody(
   return inTime(readPieces(reader, maxBytes, declared), timeoutSeconds, () => abandon(reader))
 }
 
-/**
- * {@link readBody} of what a platform reads at once.
- *
- * @param reading no more than one byte beyond what is declared, which is within the cap
- */
+/** {@link readBody} of what a platform reads at once, where the length that is declared is within the cap. */
 export function readDeclaredBody(
-  reading: Promise<ArrayBuffer | Uint8Array>,
+  { bytes, giveUp }: DeclaredBody,
   declared: number,
   maxBytes: number,
   timeoutSeconds: number,
 ): Promise<Bytes | Refusal> {
-  const bytes = reading.then(
+  const reading = bytes.then(
     (read) => {
-      if (read.byteLength > declared) return tooLarge(maxBytes)
+      if (read.byteLength > declared) {
+        giveUp?.()
+        return tooLarge(maxBytes)
+      }
       return read.byteLength === declared ? new Uint8Array(read) : unlikeDeclaration()
     },
     () => brokenOff(),
   )
-  return inTime(bytes, timeoutSeconds)
+  return inTime(reading, timeoutSeconds, giveUp)
 }
 
 async function readPieces(

@@ -95,8 +95,19 @@ export const cloudflareBodiesCases: readonly Case[] = cases('bodies on Workers >
       assert.equal((await ask(body, 2)).status, 400)
     }
   },
-  'one that never comes is given up after its time': async () => {
-    assert.equal((await ask(new IdentityTransformStream().readable, 2)).status, 408)
+  'one that never comes is given up after its time, and told to stop': async () => {
+    for (const length of [2, AT_ONCE_BYTES + 1]) {
+      let cancelled = false
+      const source = {
+        type: 'bytes' as const,
+        pull: () => new Promise<void>(() => undefined),
+        cancel: () => {
+          cancelled = true
+        },
+      }
+      assert.equal((await ask(new ReadableStream(source), length)).status, 408)
+      assert.equal(cancelled, true, String(length))
+    }
   },
   'the handler reads it by c.req and by c.req.raw': async () => {
     const { body, raw } = (await (await ask('as it is', 8, '/both')).json()) as Record<string, string>

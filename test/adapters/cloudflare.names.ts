@@ -18,7 +18,7 @@ export const cloudflareNames: readonly { readonly name: string }[] = [
   { name: 'bodies on Workers > what sends more than it declares is told to stop' },
   { name: 'bodies on Workers > one of the most that is read at once, and of a byte more, arrive whole' },
   { name: 'bodies on Workers > one that breaks off is 400' },
-  { name: 'bodies on Workers > one that never comes is given up after its time' },
+  { name: 'bodies on Workers > one that never comes is given up after its time, and told to stop' },
   { name: 'bodies on Workers > the handler reads it by c.req and by c.req.raw' },
   ...ofContract('durable object', { consistency: 'atomic', open, another: open, reopen: open }),
   ...limiterCasesOf('durable object', { consistency: 'atomic', open }),

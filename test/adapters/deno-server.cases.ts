@@ -18,7 +18,7 @@ export const denoServerCases: readonly Case[] = cases('requests on Deno', {
     const app = new Hono()
     app.all('*', async (c) => {
       const reading = platform.readDeclared!(c, Number(c.req.header('content-length')))
-      return c.json((await reading)?.byteLength ?? null)
+      return c.json(reading && (await reading.bytes).byteLength)
     })
     const server = Deno.serve({ port: 0, hostname: '127.0.0.1', onListen: () => undefined }, app.fetch)
     try {

@@ -90,9 +90,8 @@ export function rateLimit(options: RateLimitOptions): RateLimiter {
   if (!['local', 'deny', 'allow'].includes(onStoreFailure)) {
     throw new TypeError("rateLimit(): onStoreFailure must be 'local', 'deny' or 'allow'.")
   }
-  for (const [name, value] of Object.entries({ dryRun, legacyFields })) {
-    if (typeof value !== 'boolean') throw new TypeError(`rateLimit(): ${name} must be true or false.`)
-  }
+  if (typeof dryRun !== 'boolean') throw new TypeError('rateLimit(): dryRun must be true or false.')
+  if (typeof legacyFields !== 'boolean') throw new TypeError('rateLimit(): legacyFields must be true or false.')
   if (skip !== undefined && typeof skip !== 'function') throw new TypeError('rateLimit(): skip must be a function.')
   if (firstTier !== undefined) checkTier(firstTier)
   const planOf = readQuotas(options)

@@ -140,7 +140,7 @@ const BUNDLES = {
   'security(), authenticate(), rateLimit() and memoryStore() for Workers': {
     source: `export { apiKeys, authenticate, memoryStore, rateLimit, security } from 'hinoban'
 export { platform } from 'hinoban/cloudflare'`,
-    gzip: 30_200,
+    gzip: 30_300,
   },
   'validate()': { source: `export { validate } from 'hinoban/validate'`, gzip: 3_650 },
 }

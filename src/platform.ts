@@ -7,7 +7,7 @@ export interface DeclaredBody {
   /** What came, at most one byte more than was declared. Rejects where it broke off. */
   readonly bytes: Promise<ArrayBuffer | Uint8Array>
   /** Tells who sends it to stop. Left out where the runtime has no way. */
-  giveUp?(): void
+  readonly giveUp?: () => void
 }
 
 /** What a runtime brings. `hinoban/node`, `/bun`, `/deno` and `/cloudflare` each export theirs as `platform`. */

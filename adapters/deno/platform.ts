@@ -26,7 +26,7 @@ export const platform: Platform = {
   },
   // Nobody can give up what Deno reads at once: only little is read so.
   readDeclared: (c, length) =>
-    isOffServer(c) && length <= MAX_AT_ONCE_BYTES ? { bytes: c.req.raw.arrayBuffer() } : null,
+    length <= MAX_AT_ONCE_BYTES && isOffServer(c) ? { bytes: c.req.raw.arrayBuffer() } : null,
   headerTable,
   defer: () => undefined,
   log: (line) => console.log(line),

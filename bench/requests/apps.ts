@@ -1,6 +1,5 @@
 import { zValidator } from '@hono/zod-validator'
 import {
-  API_CSP,
   type AtomicStore,
   apiKeys,
   authenticate,
@@ -20,6 +19,7 @@ import { secureHeaders } from 'hono/secure-headers'
 import { rateLimiter } from 'hono-rate-limiter'
 import * as z from 'zod/mini'
 import { KEY } from '../key.ts'
+import { GET } from './ask.ts'
 import type { Host } from './host.ts'
 
 /** Whatever was asked, nobody reads it: events are made and handed over, and that is all. */
@@ -95,42 +95,37 @@ export function guarded({ platform }: Host, fields: 'lean' | 'all' = 'lean'): Ho
     ) as unknown as Hono
 }
 
-/** What {@link guarded} says of every answer, as constants. */
-const SAID: Record<string, string> = {
-  'content-security-policy': API_CSP,
-  'strict-transport-security': 'max-age=31536000; includeSubDomains',
-  'referrer-policy': 'no-referrer',
-  'cross-origin-opener-policy': 'same-origin',
-  'cross-origin-resource-policy': 'same-origin',
-  'permissions-policy': 'camera=(), microphone=(), geolocation=(), payment=(), usb=()',
-  'x-content-type-options': 'nosniff',
-  'x-frame-options': 'DENY',
-  vary: 'Origin',
-  'ratelimit-policy': '"50000000-per-3600s";q=50000000;w=3600;pk=:d22d05ea5a2d858a:',
-  ratelimit: '"50000000-per-3600s";r=49999999;t=1;pk=:d22d05ea5a2d858a:',
-  'cache-control': 'no-store',
-}
 const ASKED_FOR = ['host', 'origin', 'content-length', 'transfer-encoding', 'authorization', 'x-api-key']
 
-/**
- * No guard at all: what {@link guarded} asks of a runtime and says of an answer, and nothing is decided, kept or told. On Node and Bun the
- * handler says it together with its body, in the way that is cheapest there and that no middleware has.
- */
-export function floor({ name, addressOf }: Host): Hono {
-  const headers = { 'content-type': 'application/json', ...SAID }
-  const init = name === 'node' ? { headers } : name === 'bun' ? { headers: new Headers(headers) } : null
-  const said = init === null ? Object.entries(SAID) : []
+/** Headers of an answer: given together with its body, or set afterwards. */
+interface Said {
+  readonly init: ResponseInit | null
+  readonly afterwards: readonly (readonly [name: string, value: string])[]
+}
+
+/** What {@link guarded} says of an answer, in the way that is cheapest: on Node and Bun no middleware has it. */
+async function saidBy(host: Host, env: object): Promise<Said> {
+  const { headers } = await guarded(host).fetch(new Request(GET.url, GET.init), env)
+  if (host.name === 'node') return { init: { headers: Object.fromEntries(headers) }, afterwards: [] }
+  if (host.name === 'bun') return { init: { headers: new Headers(headers) }, afterwards: [] }
+  return { init: null, afterwards: [...headers].filter(([name]) => name !== 'content-type') }
+}
+
+/** No guard at all: what {@link guarded} asks of a runtime and says of an answer, and nothing is decided, kept or told. */
+export function floor(host: Host): Hono {
+  let said: Said | null = null
   const answer = (c: Context, body: object): Response =>
-    init === null ? c.json(body) : new Response(JSON.stringify(body), init)
+    said!.init === null ? c.json(body) : new Response(JSON.stringify(body), said!.init)
   return new Hono()
     .use(async (c, next) => {
-      addressOf(c)
+      said ??= await saidBy(host, c.env as object)
+      host.addressOf(c)
       const { headers, url, method } = c.req.raw
       for (const field of ASKED_FOR) headers.get(field)
       c.set('url' as never, url as never)
       c.set('method' as never, method as never)
       await next()
-      for (const [field, value] of said) c.res.headers.set(field, value)
+      for (const [name, value] of said.afterwards) c.res.headers.set(name, value)
     })
     .get('/api/me', (c) => answer(c, { id: 'me' }))
     .post('/api/chat', async (c) => {
